@@ -1,0 +1,237 @@
+//! Idempotency keys: the same request under the same key gets the same answer for 24 hours.
+//!
+//! Answers live in memory alone, at most [`MOST`] of them, the oldest going first. They need not
+//! survive a restart: ingest itself adds nothing when the same material comes again.
+//!
+//! # Invariants
+//!
+//! - A key belongs to one workspace.
+//! - While the first request of a key is under way, a second one is refused; one that failed leaves
+//!   no trace.
+
+use crate::http::app::App;
+use crate::http::error::ApiError;
+use actix_web::HttpResponse;
+use actix_web::http::header::{ContentType, HeaderMap, HeaderName};
+use actix_web::web::{Bytes, Data};
+use cmg_actors::WorkspaceId;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The header of the request.
+pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// The header of a repeated answer.
+pub const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+/// Answers that are kept at most.
+pub const MOST: usize = 10_000;
+/// How long an answer is kept.
+const KEPT: Duration = Duration::from_secs(24 * 3600);
+/// Characters that a key may have at most.
+const LONGEST: usize = 255;
+
+type Name = (WorkspaceId, String);
+
+/// What is known of a key.
+struct Entry {
+    /// The hash of the first request's body.
+    digest: [u8; 32],
+    /// Tells entries of one name apart.
+    number: u64,
+    begun: Instant,
+    /// The answer; `None` while the first request is under way.
+    answer: Option<Bytes>,
+}
+
+#[derive(Default)]
+struct Shelf {
+    entries: HashMap<Name, Entry>,
+    /// Names in order of their beginning; an outdated one is skipped by its number.
+    order: VecDeque<(u64, Name)>,
+    next: u64,
+}
+
+/// The answers that are kept.
+#[derive(Default)]
+pub struct Answers(Mutex<Shelf>);
+
+/// What a request has to do.
+pub enum Begun {
+    /// Nothing: this was answered before.
+    Replayed(HttpResponse),
+    /// Its work, and then hand the answer to the slot.
+    Fresh(Slot),
+}
+
+/// The place for the answer of a request; dropped without one, it is free again.
+pub struct Slot(Option<(Data<App>, Name, u64)>);
+
+impl Slot {
+    /// Keeps the answer.
+    pub fn keep(mut self, answer: &Bytes) {
+        if let Some((app, name, number)) = self.0.take() {
+            app.answers.shelf().fill(&name, number, answer);
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some((app, name, number)) = self.0.take() {
+            app.answers.shelf().forget(&name, number);
+        }
+    }
+}
+
+/// Begins a request under the key of its headers, if it has one.
+///
+/// # Errors
+///
+/// 400 for a key that is none, 409 for one that is in use or was used with another body.
+pub fn begin(app: &Data<App>, workspace: &WorkspaceId, headers: &HeaderMap, body: &[u8]) -> Result<Begun, ApiError> {
+    let Some(key) = headers.get(&IDEMPOTENCY_KEY) else { return Ok(Begun::Fresh(Slot(None))) };
+    let key = key.to_str().ok().filter(|key| is_sane(key)).ok_or_else(|| {
+        ApiError::invalid_value("idempotency-key", "an Idempotency-Key is 1 to 255 visible ASCII characters")
+    })?;
+    let name = (workspace.clone(), key.to_owned());
+    let digest = *blake3::hash(body).as_bytes();
+    let found = app.answers.shelf().begin(&name, digest, Instant::now())?;
+    Ok(match found {
+        Found::Answer(body) => Begun::Replayed(replay(body)),
+        Found::Place(number) => Begun::Fresh(Slot(Some((app.clone(), name, number)))),
+    })
+}
+
+fn replay(body: Bytes) -> HttpResponse {
+    HttpResponse::Ok().content_type(ContentType::json()).insert_header((IDEMPOTENT_REPLAYED, "true")).body(body)
+}
+
+fn is_sane(key: &str) -> bool {
+    (1..=LONGEST).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+enum Found {
+    Answer(Bytes),
+    Place(u64),
+}
+
+impl Answers {
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many answers are kept.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shelf().entries.len()
+    }
+
+    /// True when none is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Shelf {
+    fn begin(&mut self, name: &Name, digest: [u8; 32], now: Instant) -> Result<Found, ApiError> {
+        self.make_room(now);
+        match self.entries.get(name) {
+            Some(entry) if entry.digest != digest => return Err(ApiError::idempotency_mismatch()),
+            Some(Entry { answer: Some(answer), .. }) => return Ok(Found::Answer(answer.clone())),
+            Some(_) => {
+                return Err(ApiError::conflict(
+                    "a request with this Idempotency-Key is under way: wait for its answer",
+                ));
+            }
+            None => {}
+        }
+        let number = self.next;
+        self.next += 1;
+        self.entries.insert(name.clone(), Entry { digest, number, begun: now, answer: None });
+        self.order.push_back((number, name.clone()));
+        Ok(Found::Place(number))
+    }
+
+    /// Drops what is too old, and the oldest where there are too many.
+    fn make_room(&mut self, now: Instant) {
+        while let Some((number, name)) = self.order.front() {
+            let entry = self.entries.get(name).filter(|entry| entry.number == *number);
+            let stays = entry.is_some_and(|entry| now.saturating_duration_since(entry.begun) < KEPT);
+            if stays && self.entries.len() < MOST {
+                return;
+            }
+            let there = entry.is_some();
+            if let Some((_, name)) = self.order.pop_front().filter(|_| there) {
+                self.entries.remove(&name);
+            }
+        }
+    }
+
+    fn fill(&mut self, name: &Name, number: u64, answer: &Bytes) {
+        if let Some(entry) = self.entries.get_mut(name).filter(|entry| entry.number == number) {
+            entry.answer = Some(answer.clone());
+        }
+    }
+
+    fn forget(&mut self, name: &Name, number: u64) {
+        if self.entries.get(name).is_some_and(|entry| entry.number == number) {
+            self.entries.remove(name);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(key: &str) -> Name {
+        (WorkspaceId::parse("default").unwrap(), key.to_owned())
+    }
+
+    fn place(shelf: &mut Shelf, key: &str, digest: u8, now: Instant) -> u64 {
+        match shelf.begin(&name(key), [digest; 32], now) {
+            Ok(Found::Place(number)) => number,
+            _ => panic!("{key} has no place"),
+        }
+    }
+
+    #[test]
+    fn the_same_request_gets_the_same_answer_and_another_one_a_conflict() {
+        let (mut shelf, now) = (Shelf::default(), Instant::now());
+        let number = place(&mut shelf, "a", 1, now);
+
+        let meanwhile = shelf.begin(&name("a"), [1; 32], now).err().unwrap();
+        shelf.fill(&name("a"), number, &Bytes::from_static(b"{}"));
+        let after = shelf.begin(&name("a"), [1; 32], now);
+        let other = shelf.begin(&name("a"), [2; 32], now).err().unwrap();
+
+        assert_eq!(meanwhile.code(), "conflict");
+        assert!(matches!(after, Ok(Found::Answer(body)) if body == "{}"));
+        assert_eq!(other.code(), "idempotency_mismatch");
+    }
+
+    #[test]
+    fn a_failed_request_leaves_no_trace_and_an_old_answer_goes() {
+        let (mut shelf, now) = (Shelf::default(), Instant::now());
+        let number = place(&mut shelf, "a", 1, now);
+        shelf.forget(&name("a"), number);
+        let number = place(&mut shelf, "a", 2, now);
+        shelf.fill(&name("a"), number, &Bytes::new());
+
+        place(&mut shelf, "a", 3, now + KEPT);
+
+        assert_eq!(shelf.entries.len(), 1);
+    }
+
+    #[test]
+    fn there_are_never_more_than_fit() {
+        let (mut shelf, now) = (Shelf::default(), Instant::now());
+        for number in 0..MOST + 10 {
+            place(&mut shelf, &number.to_string(), 0, now);
+        }
+
+        assert_eq!(shelf.entries.len(), MOST);
+        assert!(!shelf.entries.contains_key(&name("0")), "the oldest went first");
+    }
+}
