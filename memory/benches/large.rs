@@ -106,7 +106,8 @@ fn rank<'a>(threads: impl Iterator<Item = &'a Thread> + Clone, query: &Query, sc
     let statistics = Statistics::of(threads.clone(), query, None);
     let mut best = f32::MIN;
     for thread in threads {
-        scorer.score(thread, query, &statistics, None).each(|_, score| best = best.max(score));
+        let scored = scorer.score(thread, query, &statistics, None);
+        scored.each_chunk(|_, scores| best = scores.iter().copied().fold(best, f32::max));
     }
     best
 }

@@ -25,7 +25,6 @@ use crate::index::postings::{Postings, Segment};
 use crate::index::vector::{self, Quantised, Row};
 use crate::ingest::Numbering;
 use crate::item::{Item, LinkKind, Version};
-use crate::kind::Kind;
 use crate::time::Timestamp;
 use crate::words::Term;
 use crate::workingset::Globals;
@@ -204,6 +203,12 @@ impl Thread {
     #[must_use]
     pub fn live(&self) -> (u64, u64) {
         (self.live_passages, self.live_length)
+    }
+
+    /// True when nothing was ever reworded or deleted: every passage holds.
+    #[must_use]
+    pub fn all_hold(&self) -> bool {
+        self.live_passages == self.passages.len() as u64
     }
 
     /// The instant of the newest item, by which ages are measured.
@@ -634,10 +639,4 @@ impl Thread {
             register: OnceLock::new(),
         })
     }
-}
-
-/// The kinds of an item's stream that a session or a neighbour can be of.
-#[must_use]
-pub fn is_stream(kind: Kind) -> bool {
-    Stream::of(kind) != Stream::Notes
 }

@@ -1,6 +1,6 @@
 //! The columns of passages that every recall reads: a fraction of [`Passage`], side by side.
 //!
-//! Reading 10,000 whole passages takes longer than comparing their vectors; these columns are 24
+//! Reading 10,000 whole passages takes longer than comparing their vectors; these columns are 32
 //! bytes a passage. They hold nothing that the passages do not: they are made from them.
 
 use super::passage::{MAX_NAMES, Passage, Stream, flag};
@@ -33,13 +33,32 @@ impl Place {
     }
 }
 
-/// Two columns, in the order of the passages.
+/// Who said a passage, and when: read only for purposes that name a speaker or a time.
+#[derive(Debug, Clone, Copy)]
+pub struct Said {
+    /// The speaker's number in the thread, or [`super::passage::NONE`].
+    pub speaker: u32,
+    /// The day it happened on, since 1970.
+    pub day: i32,
+}
+
+impl Said {
+    /// Who said a passage, and when.
+    #[must_use]
+    pub const fn of(passage: &Passage) -> Self {
+        Self { speaker: passage.speaker, day: passage.day }
+    }
+}
+
+/// The columns, in the order of the passages.
 #[derive(Debug, Clone, Default)]
 pub struct Columns {
     /// The vectors' steps, and 1 / |vector|.
     pub lengths: ChunkVec<(f32, f32)>,
-    /// The rest.
+    /// What a passage is among the others.
     pub places: ChunkVec<Place>,
+    /// Who said it, and when.
+    pub said: ChunkVec<Said>,
 }
 
 impl Columns {
@@ -47,6 +66,7 @@ impl Columns {
     pub fn push(&mut self, passage: &Passage) {
         self.lengths.push((passage.scale, passage.inverse_norm));
         self.places.push(Place::of(passage));
+        self.said.push(Said::of(passage));
     }
 
     /// Takes over what a new vector changed in a passage.

@@ -365,11 +365,10 @@ mod tests {
         let mut all = Vec::new();
         for thread in threads {
             let scored = scorer.score(thread, &query, &statistics, None);
-            scored.each(|place, _| {
-                let passage = thread.passages().get(place).unwrap();
+            for (place, passage) in thread.passages().iter().enumerate().filter(|(_, passage)| scored.holds(passage)) {
                 let score = scored.features(place, passage)[2];
                 all.push(Found { thread: thread.no, passage: u32::try_from(place).unwrap(), score });
-            });
+            }
         }
         all.retain(|found| found.score > 0.0);
         best(all, usize::MAX)

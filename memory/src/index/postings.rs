@@ -120,9 +120,9 @@ impl Postings {
         self.segments.push(Arc::new(newest));
     }
 
-    /// The passages that hold `term`, in order.
-    pub fn get(&self, term: Term) -> impl Iterator<Item = Posting> + Clone {
-        self.segments.iter().flat_map(move |segment| segment.get(term).iter().copied())
+    /// The passages that hold `term`, in order, segment by segment.
+    pub fn get(&self, term: Term) -> impl Iterator<Item = &[Posting]> {
+        self.segments.iter().map(move |segment| segment.get(term)).filter(|postings| !postings.is_empty())
     }
 }
 
@@ -145,7 +145,7 @@ mod tests {
                     let count = terms.iter().filter(|&&t| t == term).count() as u16;
                     (count > 0).then_some(Posting { passage, count, length: terms.len() as u16 })
                 }).collect();
-                prop_assert_eq!(postings.get(term).collect::<Vec<_>>(), expected);
+                prop_assert_eq!(postings.get(term).flatten().copied().collect::<Vec<_>>(), expected);
             }
         }
     }

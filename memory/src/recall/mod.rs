@@ -34,7 +34,7 @@ use query::Query;
 use score::{Scorer, Statistics};
 use std::cell::RefCell;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What is asked.
@@ -138,41 +138,63 @@ const SPARE_CANDIDATES: usize = 64;
 /// The best-scoring items that pass the filter.
 fn best(threads: &[Arc<Thread>], query: &Query, statistics: &Statistics, request: &Request) -> Vec<Candidate> {
     let wanted = request.top_k.saturating_add(request.top_k / 2).saturating_add(SPARE_CANDIDATES);
-    let mut heap: BinaryHeap<Reverse<Candidate>> = BinaryHeap::with_capacity(wanted.min(4096) + 1);
+    let mut best = Best::new(wanted);
     SCORER.with_borrow_mut(|scorer| {
         for (at, thread) in threads.iter().enumerate() {
             let scored = scorer.score(thread, query, statistics, request.as_of);
-            let mut floor = floor_of(&heap, wanted);
-            scored.each(|place, score| {
-                // Nearly all end here: a comparison of two numbers.
-                if score < floor {
-                    return;
+            scored.each_chunk(|first, scores| {
+                for (place, &score) in (first..).zip(scores) {
+                    // Nearly all end here: a comparison of two numbers.
+                    if score < best.floor {
+                        continue;
+                    }
+                    let Some(passage) = thread.passages().get(place) else { continue };
+                    if scored.holds(passage) && passes(thread, passage, request) {
+                        best.offer(Candidate { score, thread: at, slot: passage.slot, place });
+                    }
                 }
-                let Some(passage) = thread.passages().get(place) else { return };
-                let candidate = Candidate { score, thread: at, slot: passage.slot, place };
-                let beaten = heap.len() >= wanted && heap.peek().is_some_and(|worst| candidate <= worst.0);
-                if beaten || !passes(thread, passage, request) {
-                    return;
-                }
-                if heap.len() >= wanted {
-                    heap.pop();
-                }
-                heap.push(Reverse(candidate));
-                floor = floor_of(&heap, wanted);
             });
         }
     });
-    let mut best: Vec<Candidate> = heap.into_iter().map(|Reverse(candidate)| candidate).collect();
-    best.sort_by_key(|candidate| Reverse(*candidate));
+    let mut best = best.into_sorted();
     let mut seen = std::collections::BTreeSet::new();
     best.retain(|candidate| seen.insert((candidate.thread, candidate.slot)));
     best
 }
 
-/// The score below which nothing gets into a full heap.
-fn floor_of(heap: &BinaryHeap<Reverse<Candidate>>, wanted: usize) -> f32 {
-    let worst = heap.peek().filter(|_| heap.len() >= wanted);
-    worst.map_or(f32::NEG_INFINITY, |worst| worst.0.score)
+/// The best `wanted` of the candidates offered: now and then the worse ones of a longer list are thrown away.
+struct Best {
+    wanted: usize,
+    kept: Vec<Candidate>,
+    /// What scores less cannot be among the best any more.
+    floor: f32,
+}
+
+impl Best {
+    fn new(wanted: usize) -> Self {
+        Self { wanted, kept: Vec::new(), floor: f32::NEG_INFINITY }
+    }
+
+    fn offer(&mut self, candidate: Candidate) {
+        self.kept.push(candidate);
+        if self.kept.len() > self.wanted.saturating_mul(3) {
+            self.shorten();
+        }
+    }
+
+    fn shorten(&mut self) {
+        if let Some(last) = self.wanted.checked_sub(1).filter(|last| *last < self.kept.len()) {
+            let (_, worst, _) = self.kept.select_nth_unstable_by_key(last, |candidate| Reverse(*candidate));
+            self.floor = worst.score;
+            self.kept.truncate(self.wanted);
+        }
+    }
+
+    fn into_sorted(mut self) -> Vec<Candidate> {
+        self.shorten();
+        self.kept.sort_unstable_by_key(|candidate| Reverse(*candidate));
+        self.kept
+    }
 }
 
 fn passes(thread: &Thread, passage: &Passage, request: &Request) -> bool {

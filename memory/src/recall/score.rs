@@ -12,11 +12,14 @@
 
 use super::query::Query;
 use super::weights::{self, B, FEATURES, K1, feature};
-use crate::index::dense::{self, Place};
+use crate::chunks::CHUNK;
+use crate::index::dense::{self, Place, Said};
 use crate::index::passage::{MAX_NAMES, NONE, Passage, flag};
 use crate::index::postings::Posting;
 use crate::thread::Thread;
 use crate::time::Timestamp;
+use std::ops::Range;
+use std::sync::LazyLock;
 
 /// Word statistics of a scope: what BM25 needs.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,7 +56,7 @@ impl Statistics {
             passages += live;
             length += live_length;
             for (&term, found) in query.terms.iter().zip(&mut found) {
-                *found += holding(thread, term, limit, as_of).count() as u64;
+                holding(thread, term, limit, as_of, |postings| *found += postings.len() as u64);
             }
         }
         let n = to_f32(passages);
@@ -68,20 +71,24 @@ fn live_at(thread: &Thread, limit: usize, as_of: Option<Timestamp>) -> (u64, u64
     holding.fold((0, 0), |(passages, length), passage| (passages + 1, length + u64::from(passage.length)))
 }
 
-/// The postings of a term in passages that were known and held at the instant, with their places.
-fn holding(
-    thread: &Thread,
-    term: u64,
-    limit: usize,
-    as_of: Option<Timestamp>,
-) -> impl Iterator<Item = (usize, Posting)> {
+/// The postings of a term in passages that were known and held at the instant.
+fn holding(thread: &Thread, term: u64, limit: usize, as_of: Option<Timestamp>, mut take: impl FnMut(&[Posting])) {
     let at = instant(as_of);
-    // Nearly always nothing was ever reworded or deleted: then the passages need no look.
-    let all_hold = thread.live().0 == thread.passages().len() as u64;
-    let holds =
-        move |place: usize| all_hold || thread.passages().get(place).is_some_and(|passage| passage.holds_at(at));
-    let postings = thread.postings().get(term).map(|posting| (posting.passage as usize, posting));
-    postings.filter(move |&(place, _)| place < limit && holds(place))
+    let holds = |posting: &Posting| {
+        let place = posting.passage as usize;
+        place < limit && thread.passages().get(place).is_some_and(|passage| passage.holds_at(at))
+    };
+    for postings in thread.postings().get(term) {
+        // Nearly always nothing was ever reworded or deleted: then the passages need no look.
+        if limit == thread.passages().len() && thread.all_hold() {
+            take(postings);
+        } else {
+            postings
+                .chunk_by(|a, b| holds(a) == holds(b))
+                .filter(|run| run.first().is_some_and(holds))
+                .for_each(&mut take);
+        }
+    }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of passages and words; the eighth digit is noise")]
@@ -98,12 +105,7 @@ impl Shares {
     fn new(idf: &[f32]) -> Self {
         let total: f32 = idf.iter().sum();
         let share = |idf: f32| if total > 0.0 { idf / total } else { 0.0 };
-        let table = |eight: &[f32]| {
-            std::array::from_fn(|set: usize| {
-                eight.iter().enumerate().filter(|(bit, _)| set >> bit & 1 == 1).map(|(_, &idf)| share(idf)).sum()
-            })
-        };
-        Self { tables: idf.chunks(8).map(table).collect() }
+        Self { tables: idf.chunks(8).map(|eight| sums_of_sets(eight, share)).collect() }
     }
 
     fn of(&self, mask: u64) -> f32 {
@@ -115,6 +117,18 @@ impl Shares {
     }
 }
 
+/// For every set of at most eight terms the sum of their shares: each set is a smaller one and its highest term.
+fn sums_of_sets(eight: &[f32], share: impl Fn(f32) -> f32) -> [f32; 256] {
+    let mut sums = [0.0; 256];
+    for (bit, &idf) in eight.iter().enumerate() {
+        let (smaller, larger) = sums.split_at_mut(1 << bit);
+        for (sum, smaller) in larger.iter_mut().zip(smaller) {
+            *sum = *smaller + share(idf);
+        }
+    }
+    sums
+}
+
 /// What a session says about a query.
 #[derive(Clone, Copy, Default)]
 struct Session {
@@ -124,9 +138,15 @@ struct Session {
     share: f32,
 }
 
-/// A place that no passage has, for neighbours that are not there: one behind the last.
-fn neighbour(before: u32, known: usize) -> usize {
-    (before as usize).min(known)
+/// The value at a place; nothing for the neighbour of those who have none ([`NONE`]), and behind the last passage.
+#[inline(always)]
+fn value<T: Copy + Default>(values: &[T], place: u32) -> T {
+    values.get(place as usize).copied().unwrap_or_default()
+}
+
+/// The values of a range; none where it reaches too far.
+fn part<'a, T>(values: &'a [T], range: &Range<usize>) -> std::slice::Iter<'a, T> {
+    values.get(range.clone()).unwrap_or_default().iter()
 }
 
 impl Session {
@@ -162,6 +182,17 @@ pub struct Scorer {
     sessions: Vec<Session>,
 }
 
+/// What the arrays of a [`Scorer`] say of one passage.
+#[derive(Clone, Copy, Default)]
+struct Own {
+    likeness: f32,
+    raw: f32,
+    bm25: f32,
+    words: u64,
+    pair: u64,
+    after: u64,
+}
+
 /// A thread while it is scored.
 pub struct Scored<'a> {
     scorer: &'a Scorer,
@@ -170,7 +201,6 @@ pub struct Scored<'a> {
     shares: Shares,
     speaker: u32,
     at: i64,
-    known: usize,
 }
 
 impl Scorer {
@@ -191,19 +221,20 @@ impl Scorer {
         self.gather(thread, &shares, known, at);
         let speaker = query.speaker.as_ref().and_then(|name| thread.speakers().iter().position(|known| known == name));
         let speaker = speaker.map_or(NONE, crate::thread::index);
-        Scored { scorer: self, thread, query, shares, speaker, at, known }
+        Scored { scorer: self, thread, query, shares, speaker, at }
     }
 
     fn clear(&mut self, passages: usize, sessions: usize) {
-        self.likeness.clear();
         self.raw.clear();
-        self.pair.clear();
         self.bm25.clear();
-        self.bm25.resize(passages + 1, 0.0);
+        self.bm25.resize(passages, 0.0);
         for masks in [&mut self.words, &mut self.after] {
             masks.clear();
-            masks.resize(passages + 1, 0);
+            masks.resize(passages, 0);
         }
+        // Every place of these is written anyway.
+        self.likeness.resize(passages, 0.0);
+        self.pair.resize(passages, 0);
         self.sessions.clear();
         self.sessions.resize(sessions, Session::default());
     }
@@ -218,15 +249,19 @@ impl Scorer {
         as_of: Option<Timestamp>,
     ) {
         for ((bit, &term), &idf) in query.terms.iter().enumerate().zip(&statistics.idf) {
-            for (place, posting) in holding(thread, term, known, as_of) {
-                let count = f32::from(posting.count);
-                let length = f32::from(posting.length) / statistics.mean_length;
-                let score = idf * count * (K1 + 1.0) / (count + K1 * (1.0 - B + B * length));
-                if let (Some(sum), Some(words)) = (self.bm25.get_mut(place), self.words.get_mut(place)) {
-                    *sum += score;
-                    *words |= 1 << bit;
+            let per_length = K1 * B / statistics.mean_length;
+            holding(thread, term, known, as_of, |postings| {
+                for posting in postings {
+                    let place = posting.passage as usize;
+                    let count = f32::from(posting.count);
+                    let score =
+                        idf * count * (K1 + 1.0) / (count + K1 * (1.0 - B) + per_length * f32::from(posting.length));
+                    if let (Some(sum), Some(words)) = (self.bm25.get_mut(place), self.words.get_mut(place)) {
+                        *sum += score;
+                        *words |= 1 << bit;
+                    }
                 }
-            }
+            });
         }
     }
 
@@ -244,48 +279,58 @@ impl Scorer {
 
     /// Likeness of every passage, and what sessions and neighbours say. A passage that no longer
     /// holds is like nothing.
-    ///
-    /// Every array has one more place, behind the last passage, that stays empty: the neighbour of
-    /// those who have none.
     fn gather(&mut self, thread: &Thread, shares: &Shares, known: usize, at: i64) {
         let columns = thread.columns();
-        // Chunk by chunk: an iterator over all of them asks at every step whether a chunk has ended.
-        let mut raws = self.raw.as_mut_slice();
+        let (mut raws, mut likenesses) = (self.raw.as_mut_slice(), self.likeness.as_mut_slice());
         for lengths in columns.lengths.slices() {
-            let (now, later) = raws.split_at_mut(lengths.len().min(raws.len()));
-            for (raw, (scale, inverse_norm)) in now.iter_mut().zip(lengths) {
+            let (raw, later_raws) = raws.split_at_mut(lengths.len().min(raws.len()));
+            let (likeness, later_likenesses) = likenesses.split_at_mut(lengths.len().min(likenesses.len()));
+            for ((raw, likeness), (scale, inverse_norm)) in raw.iter_mut().zip(likeness).zip(lengths) {
                 *raw *= scale;
-                self.likeness.push(*raw * inverse_norm);
+                *likeness = *raw * inverse_norm;
             }
-            raws = later;
+            (raws, likenesses) = (later_raws, later_likenesses);
         }
-        if thread.live().0 < thread.passages().len() as u64 {
+        if !thread.all_hold() {
             self.forget_dead(thread, at);
         }
-        self.raw.push(0.0);
-        self.likeness.push(0.0);
-        let mut place = 0;
+        let mut first = 0;
         for places in columns.places.slices() {
-            for column in places.iter().take(known - place) {
-                let before = neighbour(column.before, known);
-                let words = self.words.get(place).copied().unwrap_or(0);
-                self.pair.push(words | self.words.get(before).copied().unwrap_or(0));
+            let range = first..known.min(first + places.len());
+            let words = self.words.get(range.clone()).unwrap_or_default();
+            let likeness = self.likeness.get(range.clone()).unwrap_or_default();
+            let pairs = self.pair.get_mut(range).unwrap_or_default();
+            for (((column, &words), &likeness), pair) in places.iter().zip(words).zip(likeness).zip(pairs) {
+                *pair = words | value(&self.words, column.before);
                 if let Some(session) = self.sessions.get_mut(column.session as usize) {
-                    session.take(self.likeness.get(place).copied().unwrap_or(0.0), words);
+                    session.take(likeness, words);
                 }
                 if words != 0
-                    && before < known
-                    && let Some(after) = self.after.get_mut(before)
+                    && let Some(after) = self.after.get_mut(column.before as usize)
                 {
                     *after |= words;
                 }
-                place += 1;
             }
+            first += places.len();
         }
-        self.pair.push(0);
         for session in &mut self.sessions {
             session.share = shares.of(session.words);
         }
+    }
+
+    /// What the arrays say of the passages of a range.
+    #[inline(always)]
+    fn own(&self, range: Range<usize>) -> impl Iterator<Item = Own> {
+        let dense = part(&self.likeness, &range).zip(part(&self.raw, &range)).zip(part(&self.bm25, &range));
+        let sets = part(&self.words, &range).zip(part(&self.pair, &range)).zip(part(&self.after, &range));
+        dense.zip(sets).map(|(((&likeness, &raw), &bm25), ((&words, &pair), &after))| Own {
+            likeness,
+            raw,
+            bm25,
+            words,
+            pair,
+            after,
+        })
     }
 
     /// Takes the likeness from passages that did not hold at the instant.
@@ -299,99 +344,94 @@ impl Scorer {
 }
 
 impl Scored<'_> {
-    /// The score of every passage that holds, with its number, in order: the weighted sum of
-    /// [`Scored::features`], read from the thread's columns; what depends on few bits is looked up.
-    pub fn each(&self, mut take: impl FnMut(usize, f32)) {
-        let table = self.by_bits();
-        let looks = self.speaker != NONE
+    /// Hands over the score of every known passage, chunk by chunk with the number of the chunk's first: the weighted
+    /// sum of [`Scored::features`], read from the thread's columns; what depends on few bits is looked up. Passages
+    /// that no longer hold have one too: see [`Scored::holds`].
+    pub fn each_chunk(&self, mut take: impl FnMut(usize, &[f32])) {
+        let [plain, asking_when] = &*WORTH_OF_BITS;
+        let table = if self.query.asks_when { asking_when } else { plain };
+        let names = self.speaker != NONE
             || self.query.first_person
             || !self.query.months.is_empty()
-            || !self.query.days.is_empty()
-            || self.thread.live().0 < self.thread.passages().len() as u64;
-        let mut place = 0;
-        for places in self.thread.columns().places.slices() {
-            for column in places.iter().take(self.known - place) {
-                let weights = weights::of(dense::stream(usize::from(column.bits)));
-                let worth = table.get(usize::from(column.bits)).copied().unwrap_or(0.0);
-                let mut score = self.grade(place, *column).weigh(weights) + worth;
-                let passage = if looks { self.thread.passages().get(place) } else { None };
-                if let Some(passage) = passage {
-                    score += self.named(passage, weights);
-                }
-                if passage.is_none_or(|passage| passage.holds_at(self.at)) {
-                    take(place, score);
-                }
-                place += 1;
+            || !self.query.days.is_empty();
+        let mut scores = [0.0_f32; CHUNK];
+        let mut first = 0;
+        let columns = self.thread.columns();
+        for (places, said) in columns.places.slices().zip(columns.said.slices()) {
+            let known = self.scorer.raw.len().saturating_sub(first).min(places.len());
+            let own = self.scorer.own(first..first + known);
+            for ((column, score), own) in places.iter().zip(&mut scores).zip(own) {
+                let bits = usize::from(column.bits);
+                let weights = weights::of(dense::stream(bits));
+                *score = self.grade(own, *column).weigh(weights) + table.get(bits).copied().unwrap_or(0.0);
             }
+            if names {
+                for ((column, said), score) in places.iter().zip(said).zip(&mut scores) {
+                    *score += self.named(*column, *said);
+                }
+            }
+            take(first, scores.get(..known).unwrap_or_default());
+            first += places.len();
         }
     }
 
+    /// True when these were its item's words at the instant.
+    #[must_use]
+    pub fn holds(&self, passage: &Passage) -> bool {
+        passage.holds_at(self.at)
+    }
+
     /// The part of the sum that is about what the query names: a speaker, a month, a day.
-    fn named(&self, passage: &Passage, weights: &[f32; FEATURES]) -> f32 {
-        let theirs = self.is_theirs(passage);
-        let (month, date) = self.times(passage);
+    fn named(&self, column: Place, said: Said) -> f32 {
+        let (stream, _, flags) = dense::unpack(usize::from(column.bits));
+        let weights = weights::of(stream);
+        let theirs = self.is_theirs(flags, said);
+        let (month, date) = self.times(said);
         weights[feature::SPEAKER] * bit(theirs)
-            + weights[feature::SPEAKER_OF_SELF] * bit(theirs && passage.is(flag::FIRST_PERSON))
+            + weights[feature::SPEAKER_OF_SELF] * bit(theirs && flags & flag::FIRST_PERSON != 0)
             + weights[feature::MONTH] * month
             + weights[feature::DATE] * date
     }
 
     #[inline(always)]
-    fn grade(&self, place: usize, column: Place) -> Graded {
-        let float = |values: &[f32], at: usize| values.get(at).copied().unwrap_or(0.0);
-        let mask = |values: &[u64], at: usize| values.get(at).copied().unwrap_or(0);
+    fn grade(&self, own: Own, column: Place) -> Graded {
         let scorer = self.scorer;
-        let before = neighbour(column.before, self.known);
-        let likeness = float(&scorer.likeness, place);
-        let nearby = mask(&scorer.pair, place) | mask(&scorer.pair, before) | mask(&scorer.after, place);
+        let nearby = own.pair | value(&scorer.pair, column.before) | own.after;
         let session = scorer.sessions.get(column.session as usize);
         Graded {
-            likeness,
-            pair: (float(&scorer.raw, place) + float(&scorer.raw, before)) * column.inverse_pair,
-            words: float(&scorer.bm25, place),
-            likeness_before: float(&scorer.likeness, before),
-            words_before: float(&scorer.bm25, before),
-            session: session.map_or(0.0, |session| session.best_other(likeness)),
+            likeness: own.likeness,
+            pair: (own.raw + value(&scorer.raw, column.before)) * column.inverse_pair,
+            words: own.bm25,
+            likeness_before: value(&scorer.likeness, column.before),
+            words_before: value(&scorer.bm25, column.before),
+            session: session.map_or(0.0, |session| session.best_other(own.likeness)),
             nearby: self.shares.of(nearby),
-            in_session: session.map_or_else(|| self.shares.of(mask(&scorer.words, place)), |session| session.share),
+            in_session: session.map_or_else(|| self.shares.of(own.words), |session| session.share),
         }
     }
 
-    /// What flags, names and stream alone are worth, for each value that they can have.
-    fn by_bits(&self) -> Vec<f32> {
-        let worth = |number: usize| {
-            let (stream, names, flags) = dense::unpack(number);
-            let weights = weights::of(stream);
-            let is = |flag: u16| bit(flags & flag != 0);
-            weights[feature::ENDS_ASKING] * is(flag::ENDS_ASKING)
-                + weights[feature::BEFORE_ASKS] * is(flag::BEFORE_ASKS)
-                + weights[feature::SAYS_WHEN] * is(flag::SAYS_WHEN) * bit(self.query.asks_when)
-                + weights[feature::NAMES] * f32::from(names) / f32::from(MAX_NAMES)
-        };
-        (0..dense::BITS).map(worth).collect()
-    }
-
-    fn is_theirs(&self, passage: &Passage) -> bool {
+    fn is_theirs(&self, flags: u16, said: Said) -> bool {
         if self.speaker == NONE {
-            self.query.first_person && passage.is(flag::FROM_USER)
+            self.query.first_person && flags & flag::FROM_USER != 0
         } else {
-            passage.speaker == self.speaker
+            said.speaker == self.speaker
         }
     }
 
     /// Whether the passage lies in a month, and shortly after a day, that the query names.
-    fn times(&self, passage: &Passage) -> (f32, f32) {
-        let in_month = |range: &(i32, i32)| (range.0..=range.1).contains(&passage.day);
-        let told_after = |day: &i32| (0..=DAYS_AFTER).contains(&(passage.day - day));
+    fn times(&self, said: Said) -> (f32, f32) {
+        let in_month = |range: &(i32, i32)| (range.0..=range.1).contains(&said.day);
+        let told_after = |day: &i32| (0..=DAYS_AFTER).contains(&(said.day - day));
         (bit(self.query.months.iter().any(in_month)), bit(self.query.days.iter().any(told_after)))
     }
 
     /// The features of one passage, in the order of [`weights::NAMES`].
     #[must_use]
     pub fn features(&self, place: usize, passage: &Passage) -> [f32; FEATURES] {
-        let graded = self.grade(place, Place::of(passage));
-        let theirs = self.is_theirs(passage);
-        let (month, date) = self.times(passage);
+        let own = self.scorer.own(place..place + 1).next().unwrap_or_default();
+        let graded = self.grade(own, Place::of(passage));
+        let theirs = self.is_theirs(passage.flags, Said::of(passage));
+        let (month, date) = self.times(Said::of(passage));
         [
             graded.likeness,
             graded.pair,
@@ -412,6 +452,23 @@ impl Scored<'_> {
         ]
     }
 }
+
+/// What flags, names and stream alone are worth, for each value that they can have: for a purpose that does not ask for
+/// a time, and for one that does.
+static WORTH_OF_BITS: LazyLock<[Vec<f32>; 2]> = LazyLock::new(|| {
+    [false, true].map(|asks_when| {
+        let worth = |number: usize| {
+            let (stream, names, flags) = dense::unpack(number);
+            let weights = weights::of(stream);
+            let is = |flag: u16| bit(flags & flag != 0);
+            weights[feature::ENDS_ASKING] * is(flag::ENDS_ASKING)
+                + weights[feature::BEFORE_ASKS] * is(flag::BEFORE_ASKS)
+                + weights[feature::SAYS_WHEN] * is(flag::SAYS_WHEN) * bit(asks_when)
+                + weights[feature::NAMES] * f32::from(names) / f32::from(MAX_NAMES)
+        };
+        (0..dense::BITS).map(worth).collect()
+    })
+});
 
 /// Things are told up to this many days after they happened.
 const DAYS_AFTER: i32 = 7;
@@ -510,15 +567,17 @@ mod tests {
             let scored = scorer.score(&thread, &query, &statistics, None);
             let mut seen = 0;
 
-            scored.each(|place, score| {
-                let passage = thread.passages().get(place).unwrap();
-                let weighted = scored.features(place, passage).into_iter().zip(weights::of(passage.stream));
-                let sum: f32 = weighted.map(|(feature, weight)| feature * weight).sum();
-                assert!((sum - score).abs() < 1e-4, "{purpose}: passage {place}: {score} for {sum}");
-                seen += 1;
+            scored.each_chunk(|first, scores| {
+                for (place, score) in (first..).zip(scores) {
+                    let passage = thread.passages().get(place).unwrap();
+                    let weighted = scored.features(place, passage).into_iter().zip(weights::of(passage.stream));
+                    let sum: f32 = weighted.map(|(feature, weight)| feature * weight).sum();
+                    assert!((sum - score).abs() < 1e-4, "{purpose}: passage {place}: {score} for {sum}");
+                    seen += 1;
+                }
             });
 
-            assert_eq!(seen, thread.live().0, "every passage that holds is scored once");
+            assert_eq!(seen, thread.passages().len(), "every passage is scored once");
         }
     }
 }
