@@ -13,21 +13,45 @@ const TURNS_AT_ONCE: u64 = 500;
 /// Connections that fill at the same time at most.
 const FILLERS: u64 = 4;
 
+/// What a size is counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unit {
+    /// What is sent.
+    Turns,
+    /// What comes of it: the turns, and what is found in them.
+    Items,
+}
+
+/// What was built.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Filled {
+    pub(super) turns: u64,
+    pub(super) items: u64,
+}
+
+impl std::iter::Sum for Filled {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self { turns: sum.turns + one.turns, items: sum.items + one.items })
+    }
+}
+
 /// What is to be built.
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
-    /// Turns in all threads together.
-    pub(super) turns: u64,
+    /// How much of `unit` in all threads together.
+    pub(super) count: u64,
+    /// What is counted.
+    pub(super) unit: Unit,
     /// Their ids; each gets its share.
     pub(super) threads: Vec<String>,
     pub(super) seed: u64,
 }
 
 impl Wanted {
-    /// The turns of the thread of this number: all have the same, the first ones one more where it does not come out.
+    /// The share of the thread of this number: all have the same, the first ones one more where it does not come out.
     fn share(&self, number: u64) -> u64 {
         let count = self.threads.len().max(1) as u64;
-        self.turns / count + u64::from(number < self.turns % count)
+        self.count / count + u64::from(number < self.count % count)
     }
 }
 
@@ -39,9 +63,9 @@ pub(super) fn thread_ids(count: u64) -> Result<Vec<String>, BenchError> {
     Ok((0..count).map(|number| format!("bench-{run:08x}-{number}")).collect())
 }
 
-/// Builds the threads; the items that came of it.
-pub(super) fn fill(gate: &Gate, language: &Language, wanted: &Wanted) -> Result<u64, BenchError> {
-    let progress = Progress::new("filling", wanted.turns, "turns");
+/// Builds the threads.
+pub(super) fn fill(gate: &Gate, language: &Language, wanted: &Wanted) -> Result<Filled, BenchError> {
+    let progress = Progress::new("filling", wanted.count, if wanted.unit == Unit::Turns { "turns" } else { "items" });
     let fillers = FILLERS.min(wanted.threads.len() as u64).max(1);
     std::thread::scope(|scope| {
         let start = |filler: u64| {
@@ -53,7 +77,7 @@ pub(super) fn fill(gate: &Gate, language: &Language, wanted: &Wanted) -> Result<
             })
         };
         let running: Vec<_> = (0..fillers).map(start).collect();
-        running.into_iter().map(join::<u64>).sum()
+        running.into_iter().map(join::<Filled>).sum()
     })
 }
 
@@ -63,16 +87,23 @@ fn fill_thread(
     wanted: &Wanted,
     (id, number): (&str, u64),
     progress: &Progress,
-) -> Result<u64, BenchError> {
+) -> Result<Filled, BenchError> {
     let mut conversation = language.conversation(wanted.seed, number);
-    let (mut left, mut added) = (wanted.share(number), 0);
+    let (mut left, mut filled) = (wanted.share(number), Filled::default());
     while left > 0 {
-        let count = left.min(TURNS_AT_ONCE);
-        added += send(connection, id, &conversation.next_turns(usize::try_from(count).unwrap_or_default()))?;
-        left -= count;
-        progress.add(count);
+        // What comes of a turn is not known before: towards the end fewer are sent at a time.
+        let turns = match wanted.unit {
+            Unit::Turns => left,
+            Unit::Items => left.div_ceil(2),
+        };
+        let turns = turns.min(TURNS_AT_ONCE);
+        let added = send(connection, id, &conversation.next_turns(usize::try_from(turns).unwrap_or_default()))?;
+        filled = [filled, Filled { turns, items: added }].into_iter().sum();
+        let done = if wanted.unit == Unit::Turns { turns } else { added.max(1) };
+        left = left.saturating_sub(done);
+        progress.add(done);
     }
-    Ok(added)
+    Ok(filled)
 }
 
 /// Sends turns to a thread; the items that came of them.
@@ -114,7 +145,7 @@ mod tests {
 
     #[test]
     fn every_turn_has_its_thread() {
-        let wanted = Wanted { turns: 1003, threads: thread_ids(10).expect("randomness"), seed: 1 };
+        let wanted = Wanted { count: 1003, unit: Unit::Turns, threads: thread_ids(10).expect("randomness"), seed: 1 };
 
         let shares: Vec<_> = (0..10).map(|number| wanted.share(number)).collect();
 

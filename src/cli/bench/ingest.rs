@@ -10,7 +10,7 @@
 //!   what is loaded once, model and tokenizer, is not charged to them.
 
 use super::client::Connection;
-use super::fill::{self, Wanted, join};
+use super::fill::{self, Unit, Wanted, join};
 use super::progress::{self, Progress};
 use super::report::{self, Latencies, Percentiles, fact, float, latency_header, latency_row, ratio, round};
 use super::server::Gate;
@@ -309,7 +309,8 @@ fn resting(gate: &Gate, args: &Args) -> Result<Resting, BenchError> {
 }
 
 fn build(gate: &Gate, args: &Args, language: &Language, threads: u64) -> Result<(), BenchError> {
-    let wanted = Wanted { turns: threads * args.resting_turns, threads: fill::thread_ids(threads)?, seed: args.seed };
+    let count = threads * args.resting_turns;
+    let wanted = Wanted { count, unit: Unit::Turns, threads: fill::thread_ids(threads)?, seed: args.seed };
     fill::fill(gate, language, &wanted).map(drop)
 }
 

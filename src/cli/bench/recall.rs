@@ -9,7 +9,7 @@
 //! - Making a purpose and reading its answer are not timed; sending, waiting and receiving are.
 
 use super::client::Connection;
-use super::fill::{self, Wanted, join};
+use super::fill::{self, Unit, Wanted, join};
 use super::plot;
 use super::progress::Progress;
 use super::report::{self, Latencies, Percentiles, fact, float, latency_header, latency_row, ratio, round};
@@ -41,7 +41,7 @@ const CLIENT_STREAM: u64 = 1 << 32;
 pub(super) struct Args {
     #[command(flatten)]
     target: Target,
-    /// Chat turns in the memory.
+    /// Items in the memory: chat turns, and what is found in them.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     items: u64,
     /// Threads that they are spread over.
@@ -123,7 +123,7 @@ pub(super) fn run(args: &Args) -> Result<u64, BenchError> {
     let (report, tally) = gate.explain(outcome)?;
     drop(gate);
     if let Some(path) = &args.plot {
-        let title = format!("Recall over {} turns, {} client(s), beside /healthz", report.turns, report.clients);
+        let title = format!("Recall over {} items, {} client(s), beside /healthz", report.items, report.clients);
         plot::percentiles(path, &title, &[("POST /v1/recall", &tally.recall), ("GET /healthz", &tally.floor)])?;
     }
     report::print(args.target.json, &report, &lines(&report));
@@ -132,16 +132,17 @@ pub(super) fn run(args: &Args) -> Result<u64, BenchError> {
 
 fn measure(gate: &Gate, args: &Args) -> Result<(Report, Tally), BenchError> {
     let language = Language::new();
-    let wanted = Wanted { turns: args.items, threads: fill::thread_ids(args.threads)?, seed: args.seed };
+    let threads = fill::thread_ids(args.threads)?;
+    let wanted = Wanted { count: args.items, unit: Unit::Items, threads, seed: args.seed };
     let start = Instant::now();
-    let items = fill::fill(gate, &language, &wanted)?;
+    let built = fill::fill(gate, &language, &wanted)?;
     let filled = start.elapsed();
     let tally = ask(gate, args, &language, &wanted.threads);
     let rss = gate.rss_kib();
     fill::leave(gate, &wanted.threads);
     let tally = tally?;
     let mut report = figures(args, &tally);
-    report.items = items;
+    (report.turns, report.items) = (built.turns, built.items);
     report.fill_seconds = round(filled.as_secs_f64());
     report.server_rss_mib = rss.map(|kib| round(float(kib) / 1024.0));
     Ok((report, tally))
@@ -383,7 +384,7 @@ fn figures(args: &Args, tally: &Tally) -> Report {
     let seconds = Plan::new(args.warmup, args.seconds).seconds();
     Report {
         benchmark: "recall",
-        turns: args.items,
+        turns: 0,
         items: 0,
         threads: args.threads,
         clients: args.clients,
@@ -413,10 +414,10 @@ fn lines(report: &Report) -> Vec<String> {
     let scope = if report.scope == Scope::Thread { "one thread" } else { "the workspace" };
     let mut lines = vec![
         format!(
-            "{} turns ({} items) in {} thread(s), filled in {} s; {} client(s), {} s of recalls over {scope}, \
+            "{} items ({} turns) in {} thread(s), filled in {} s; {} client(s), {} s of recalls over {scope}, \
              budget {} tokens, top_k {}",
-            report.turns,
             report.items,
+            report.turns,
             report.threads,
             report.fill_seconds,
             report.clients,
