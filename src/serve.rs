@@ -88,7 +88,11 @@ async fn run(config: Config) -> Result<(), String> {
             return Ok(());
         }
     };
-    app.gate.open(system.directory());
+    let directory = system.directory();
+    if let Ok(answers) = directory.gateway().ledger().read(|state| Vec::from(state.answers.clone())).await {
+        app.answers.restore(answers);
+    }
+    app.gate.open(directory);
     tracing::info!(target: "cmg::start", took_ms = u64::try_from(app.started.elapsed().as_millis()).unwrap_or(u64::MAX), "ready");
     signals.next().await;
     app.gate.close();

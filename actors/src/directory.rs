@@ -1,6 +1,7 @@
 //! The directory: from a workspace and thread id to the published thread or the actor that owns it.
 
 use crate::error::{MemoryError, RETRY_AFTER};
+use crate::gateway::Gateway;
 use crate::keys::KeyRing;
 use crate::thread::{Erase, EraseThread, FeedBack, Import, Ingest, LiveThread, PatchItem, Refusal, ThreadActor};
 use crate::workspace::{PutToRest, Wake, Workspace, WorkspaceActor, load_catalogue};
@@ -83,6 +84,7 @@ pub struct IngestReceipt {
 #[derive(Clone)]
 pub struct Directory {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) gateway: Gateway,
 }
 
 /// What all clones of the directory share.
@@ -220,6 +222,12 @@ impl Directory {
         }
         let running = self.workspace(workspace).await?;
         Ok(routed(&running.workspace, threads, purpose, large.exact_limit))
+    }
+
+    /// The way to the upstreams.
+    #[must_use]
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
     }
 
     /// The model behind all vectors.

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use cmg_memory::time::Timestamp;
 use cmg_snapshots::Store;
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -23,12 +23,10 @@ pub enum KeyScope {
 /// Who is calling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// The key's id.
-    pub key_id: String,
+    /// The key, as it was when it was looked up.
+    pub key: Arc<KeyInfo>,
     /// The only workspace that it reaches.
     pub workspace: WorkspaceId,
-    /// What it may do.
-    pub scopes: Vec<KeyScope>,
 }
 
 /// Why a key does not open anything.
@@ -67,15 +65,30 @@ pub struct KeyInfo {
     pub expires_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
-    /// Requests a minute; kept for the limits of the gateway.
+    /// What it may ask for.
+    #[serde(flatten)]
+    pub limits: KeyLimits,
+}
+
+/// What a key may ask for; what is not said here is as the settings say for all keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct KeyLimits {
+    /// Requests a minute; 0 for as many as it likes.
     pub rpm_limit: Option<u32>,
-    /// Tokens a day; kept for the limits of the gateway.
+    /// Calls to upstreams under way at once; 0 for as many as it likes.
+    pub max_concurrent: Option<u32>,
+    /// Tokens of upstream models a day (UTC); 0 for as many as it likes.
     pub daily_quota_tokens: Option<u64>,
-    /// Models it may use; kept for the gateway.
+    /// US dollars a day (UTC), such as `2.50`.
+    pub daily_budget_usd: Option<String>,
+    /// US dollars a month (UTC).
+    pub monthly_budget_usd: Option<String>,
+    /// Models that it may use, `author/*` for all of an author; empty: all.
     pub model_allowlist: Vec<String>,
-    /// Models it may not use; kept for the gateway.
+    /// Models that it may not use, in the same form.
     pub model_blocklist: Vec<String>,
-    /// The model it uses unless told; kept for the gateway.
+    /// The model of a request that names none.
     pub default_model: Option<String>,
 }
 
@@ -90,16 +103,8 @@ pub struct NewKey {
     pub scopes: Vec<KeyScope>,
     /// When it stops.
     pub expires_at: Option<Timestamp>,
-    /// See [`KeyInfo`].
-    pub rpm_limit: Option<u32>,
-    /// See [`KeyInfo`].
-    pub daily_quota_tokens: Option<u64>,
-    /// See [`KeyInfo`].
-    pub model_allowlist: Vec<String>,
-    /// See [`KeyInfo`].
-    pub model_blocklist: Vec<String>,
-    /// See [`KeyInfo`].
-    pub default_model: Option<String>,
+    /// What it may ask for.
+    pub limits: KeyLimits,
 }
 
 /// Fields of a key to be changed; `None` leaves a field as it is.
@@ -111,22 +116,28 @@ pub struct KeyPatch {
     pub scopes: Option<Vec<KeyScope>>,
     /// Another end; `Some(None)` for none.
     pub expires_at: Option<Option<Timestamp>>,
-    /// See [`KeyInfo`].
+    /// See [`KeyLimits`], as all that follow.
     pub rpm_limit: Option<Option<u32>>,
-    /// See [`KeyInfo`].
+    #[expect(missing_docs, reason = "see KeyLimits")]
+    pub max_concurrent: Option<Option<u32>>,
+    #[expect(missing_docs, reason = "see KeyLimits")]
     pub daily_quota_tokens: Option<Option<u64>>,
-    /// See [`KeyInfo`].
+    #[expect(missing_docs, reason = "see KeyLimits")]
+    pub daily_budget_usd: Option<Option<String>>,
+    #[expect(missing_docs, reason = "see KeyLimits")]
+    pub monthly_budget_usd: Option<Option<String>>,
+    #[expect(missing_docs, reason = "see KeyLimits")]
     pub model_allowlist: Option<Vec<String>>,
-    /// See [`KeyInfo`].
+    #[expect(missing_docs, reason = "see KeyLimits")]
     pub model_blocklist: Option<Vec<String>>,
-    /// See [`KeyInfo`].
+    #[expect(missing_docs, reason = "see KeyLimits")]
     pub default_model: Option<Option<String>>,
 }
 
 /// A key as it is stored: never the key itself, only its keyed hash.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 struct Stored {
-    info: KeyInfo,
+    info: Arc<KeyInfo>,
     hash: Hash,
 }
 
@@ -180,7 +191,7 @@ impl KeyRing {
         }
         let new = NewKey { workspace_id: "default".into(), name: "bootstrap".into(), ..NewKey::default() };
         let info = describe(new, BOOTSTRAP_ID.into(), key, now);
-        self.write(Stored { info, hash })
+        self.write(Stored { info: Arc::new(info), hash })
     }
 
     /// Who a bearer token belongs to. The keyed hash is what is looked up and, in constant time,
@@ -200,7 +211,7 @@ impl KeyRing {
             return Err(KeyError::Expired);
         }
         let workspace = WorkspaceId::parse(&stored.info.workspace_id).ok_or(KeyError::Unknown)?;
-        Ok(Caller { key_id: stored.info.id.clone(), workspace, scopes: stored.info.scopes.clone() })
+        Ok(Caller { key: Arc::clone(&stored.info), workspace })
     }
 
     /// Makes a key; the second value is the key itself, shown this once. Blocks until it is durable.
@@ -212,14 +223,14 @@ impl KeyRing {
         let key = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random::<32>()?));
         let id = format!("key_{}", URL_SAFE_NO_PAD.encode(random::<9>()?));
         let info = describe(new, id, &key, now);
-        self.write(Stored { info: info.clone(), hash: self.hash(&key) })?;
+        self.write(Stored { info: Arc::new(info.clone()), hash: self.hash(&key) })?;
         Ok((info, key))
     }
 
     /// All keys in the order in which they were made.
     #[must_use]
     pub fn list(&self) -> Vec<KeyInfo> {
-        let mut all: Vec<KeyInfo> = self.read().values().map(|stored| stored.info.clone()).collect();
+        let mut all: Vec<KeyInfo> = self.read().values().map(|stored| KeyInfo::clone(&stored.info)).collect();
         all.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
         all
     }
@@ -231,14 +242,18 @@ impl KeyRing {
     /// [`KeyError::NoKey`], [`KeyError::Storage`].
     pub fn update(&self, id: &str, patch: KeyPatch) -> Result<KeyInfo, KeyError> {
         self.change(id, |info| {
-            info.name = patch.name.unwrap_or_else(|| std::mem::take(&mut info.name));
-            info.scopes = patch.scopes.unwrap_or_else(|| std::mem::take(&mut info.scopes));
-            info.expires_at = patch.expires_at.unwrap_or(info.expires_at);
-            info.rpm_limit = patch.rpm_limit.unwrap_or(info.rpm_limit);
-            info.daily_quota_tokens = patch.daily_quota_tokens.unwrap_or(info.daily_quota_tokens);
-            info.model_allowlist = patch.model_allowlist.unwrap_or_else(|| std::mem::take(&mut info.model_allowlist));
-            info.model_blocklist = patch.model_blocklist.unwrap_or_else(|| std::mem::take(&mut info.model_blocklist));
-            info.default_model = patch.default_model.unwrap_or_else(|| info.default_model.take());
+            set(&mut info.name, patch.name);
+            set(&mut info.scopes, patch.scopes);
+            set(&mut info.expires_at, patch.expires_at);
+            let limits = &mut info.limits;
+            set(&mut limits.rpm_limit, patch.rpm_limit);
+            set(&mut limits.max_concurrent, patch.max_concurrent);
+            set(&mut limits.daily_quota_tokens, patch.daily_quota_tokens);
+            set(&mut limits.daily_budget_usd, patch.daily_budget_usd);
+            set(&mut limits.monthly_budget_usd, patch.monthly_budget_usd);
+            set(&mut limits.model_allowlist, patch.model_allowlist);
+            set(&mut limits.model_blocklist, patch.model_blocklist);
+            set(&mut limits.default_model, patch.default_model);
         })
     }
 
@@ -254,8 +269,9 @@ impl KeyRing {
     fn change(&self, id: &str, change: impl FnOnce(&mut KeyInfo)) -> Result<KeyInfo, KeyError> {
         let found = self.read().values().find(|stored| stored.info.id == id).cloned();
         let mut stored = found.ok_or(KeyError::NoKey)?;
-        change(&mut stored.info);
-        let info = stored.info.clone();
+        let mut info = KeyInfo::clone(&stored.info);
+        change(&mut info);
+        stored.info = Arc::new(info.clone());
         self.write(stored)?;
         Ok(info)
     }
@@ -279,6 +295,13 @@ impl KeyRing {
     }
 }
 
+/// Takes over what is to be changed.
+fn set<T>(field: &mut T, to: Option<T>) {
+    if let Some(to) = to {
+        *field = to;
+    }
+}
+
 fn describe(new: NewKey, id: String, key: &str, now: Timestamp) -> KeyInfo {
     let everything = vec![KeyScope::Read, KeyScope::Write];
     KeyInfo {
@@ -290,11 +313,7 @@ fn describe(new: NewKey, id: String, key: &str, now: Timestamp) -> KeyInfo {
         created_at: now,
         expires_at: new.expires_at,
         revoked_at: None,
-        rpm_limit: new.rpm_limit,
-        daily_quota_tokens: new.daily_quota_tokens,
-        model_allowlist: new.model_allowlist,
-        model_blocklist: new.model_blocklist,
-        default_model: new.default_model,
+        limits: new.limits,
     }
 }
 

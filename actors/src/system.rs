@@ -2,7 +2,9 @@
 
 use crate::clock;
 use crate::directory::{Directory, Large, Settings, Shared};
+use crate::gateway::{Gateway, Past};
 use crate::keys::KeyRing;
+use crate::ledger;
 use crate::supervisor::{Stop, Supervisor};
 use actix::prelude::*;
 use cmg_config::{Config, EmbeddingModel, Redaction};
@@ -32,6 +34,9 @@ pub enum StartError {
     /// The API keys cannot be read.
     #[error("the API keys cannot be read or written; see the log")]
     Keys,
+    /// An upstream cannot be used.
+    #[error("the gateway cannot start: {0}")]
+    Gateway(String),
     /// The embedding model cannot be used.
     #[error("EMBEDDING_MODEL: {0}")]
     Model(String),
@@ -56,14 +61,17 @@ impl System {
     pub async fn start(config: &Config) -> Result<Self, StartError> {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let arbiters: Vec<ArbiterHandle> = (0..cores).map(|_| Arbiter::new().handle()).collect();
-        let config = config.clone();
-        let opening = tokio::task::spawn_blocking(move || open(&config, arbiters));
-        let (shared, workspaces) = opening.await.map_err(|_| StartError::Internal)??;
+        let home = arbiters.first().cloned().ok_or(StartError::Internal)?;
+        let settings = config.clone();
+        let opening = tokio::task::spawn_blocking(move || open(&settings, arbiters));
+        let Opened { shared, workspaces, ledger } = opening.await.map_err(|_| StartError::Internal)??;
         for (workspace, head) in workspaces {
             shared.run(workspace, head).map_err(|_| StartError::Internal)?;
         }
+        let past = Past::of(&ledger.state, clock::now());
+        let gateway = Gateway::start(config, ledger.start(&home), &past).map_err(StartError::Gateway)?;
         shared.ready.store(true, Ordering::Relaxed);
-        let directory = Directory { shared };
+        let directory = Directory { shared, gateway };
         let supervisor = Supervisor::new(directory.clone()).start();
         Ok(Self { directory, supervisor })
     }
@@ -93,9 +101,14 @@ impl System {
     }
 }
 
-type Recovered = Vec<(Arc<crate::workspace::Workspace>, u64)>;
+/// What was found on the disk, before any actor of it runs.
+struct Opened {
+    shared: Arc<Shared>,
+    workspaces: Vec<(Arc<crate::workspace::Workspace>, u64)>,
+    ledger: ledger::Found,
+}
 
-fn open(config: &Config, arbiters: Vec<ArbiterHandle>) -> Result<(Arc<Shared>, Recovered), StartError> {
+fn open(config: &Config, arbiters: Vec<ArbiterHandle>) -> Result<Opened, StartError> {
     let store = open_store(config)?;
     let keys = ring(&store, config)?;
     let secret = config.secrets.secret_key.expose();
@@ -112,13 +125,16 @@ fn open(config: &Config, arbiters: Vec<ArbiterHandle>) -> Result<(Arc<Shared>, R
         ready: AtomicBool::new(false),
     });
     warm_up(&shared);
-    let mut recovered = Vec::new();
-    for entry in shared.store.workspaces() {
-        let failed =
-            |error: crate::MemoryError| StartError::Workspace { name: entry.name.clone(), reason: error.to_string() };
-        recovered.push(shared.recover(&entry.name).map_err(failed)?);
+    let failed = |name: &str, error: crate::MemoryError| StartError::Workspace {
+        name: name.to_owned(),
+        reason: error.to_string(),
+    };
+    let mut workspaces = Vec::new();
+    for entry in shared.store.workspaces().into_iter().filter(|entry| entry.name != ledger::NAME) {
+        workspaces.push(shared.recover(&entry.name).map_err(|error| failed(&entry.name, error))?);
     }
-    Ok((shared, recovered))
+    let ledger = ledger::load(&shared.store).map_err(|error| failed(ledger::NAME, error))?;
+    Ok(Opened { shared, workspaces, ledger })
 }
 
 /// Makes what is made at first use (word pieces, tokenizer, patterns) before the first request is

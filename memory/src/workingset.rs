@@ -120,6 +120,17 @@ pub struct WorkingSet {
     pub prompt: String,
     /// `o200k_base` tokens of the prompt.
     pub token_estimate: u32,
+    /// Bytes of the prompt before its evidence: the part that changes only when the memory behind it does.
+    #[serde(skip)]
+    pub stable_bytes: usize,
+}
+
+impl WorkingSet {
+    /// The prompt in two: what stays the same from purpose to purpose, and the evidence for this one.
+    #[must_use]
+    pub fn parts(&self) -> (&str, &str) {
+        self.prompt.split_at_checked(self.stable_bytes).unwrap_or((&self.prompt, ""))
+    }
 }
 
 /// Items of one section at most: a prompt that lists hundreds of tasks helps nobody.
@@ -240,6 +251,7 @@ pub fn build(threads: &[Arc<Thread>], request: &Request, recalled: &Answer) -> W
             set.open_questions.push(text);
         }
     }
+    set.stable_bytes = sheet.text.len();
     evidence(&mut set, &mut sheet, threads, request, recalled);
     set.citations = sheet.cited.into_iter().collect();
     set.token_estimate = tokens::count(&sheet.text);

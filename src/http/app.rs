@@ -32,6 +32,12 @@ impl App {
         Self { config, gate: Gate::default(), answers: Answers::default(), started: Instant::now() }
     }
 
+    /// How long a request may take that waits for an upstream: a little longer than the gateway itself waits.
+    #[must_use]
+    pub fn gateway_timeout(&self) -> Duration {
+        Duration::from_millis(self.config.gateway.total_ms) + self.request_timeout()
+    }
+
     /// How long a request may take.
     #[must_use]
     pub fn request_timeout(&self) -> Duration {

@@ -5,24 +5,30 @@
 
 use crate::http::app::App;
 use crate::http::error::ApiError;
+use crate::http::rate_headers;
 use actix_web::dev::Payload;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest};
 use cmg_actors::clock;
-use cmg_actors::{Directory, KeyScope, WorkspaceId};
+use cmg_actors::{Directory, KeyScope};
 use std::future::{Ready, ready};
 use std::ops::Deref;
 use subtle::ConstantTimeEq;
 
 /// A caller with a valid key.
 pub struct Caller {
-    /// The key's id.
-    pub key_id: String,
-    /// The only workspace that it reaches.
-    pub workspace: WorkspaceId,
+    /// The key, and the only workspace that it reaches.
+    pub known: cmg_actors::Caller,
     /// The way to its memory.
     pub directory: Directory,
+}
+
+impl Deref for Caller {
+    type Target = cmg_actors::Caller;
+    fn deref(&self) -> &cmg_actors::Caller {
+        &self.known
+    }
 }
 
 /// May recall and list.
@@ -110,14 +116,17 @@ fn caller(request: &HttpRequest, needed: KeyScope) -> Result<Caller, ApiError> {
     let directory = app(request)?.gate.directory()?;
     let token = bearer(request.headers()).ok_or_else(ApiError::missing_api_key)?;
     let known = directory.keys().verify(token, clock::now())?;
-    if !known.scopes.contains(&needed) {
+    let rate = directory.gateway().request(&known.key.id, &known.key.limits);
+    rate_headers::note(request, rate.as_ref());
+    rate?;
+    if !known.key.scopes.contains(&needed) {
         let name = match needed {
             KeyScope::Read => "read",
             KeyScope::Write => "write",
         };
         return Err(ApiError::insufficient_scope(name));
     }
-    Ok(Caller { key_id: known.key_id, workspace: known.workspace, directory: directory.clone() })
+    Ok(Caller { known, directory: directory.clone() })
 }
 
 fn admin(request: &HttpRequest) -> Result<Admin, ApiError> {
@@ -136,8 +145,12 @@ fn is_same(sent: &str, token: &str) -> bool {
     bool::from(sent.as_bytes().ct_eq(token.as_bytes()))
 }
 
-/// The token of `Authorization: Bearer …`; the scheme in any case, as the standard has it.
+/// The token of `Authorization: Bearer …`, the scheme in any case, as the standard has it; or of `x-api-key`, where
+/// Anthropic's clients put it.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
+    if !headers.contains_key(AUTHORIZATION) {
+        return headers.get("x-api-key")?.to_str().ok().map(str::trim).filter(|token| !token.is_empty());
+    }
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
     Some(token.trim()).filter(|token| scheme.eq_ignore_ascii_case("bearer") && !token.is_empty())
 }

@@ -13,6 +13,7 @@
 use crate::http::app::{App, Phase};
 use crate::http::cors;
 use crate::http::error::ApiError;
+use crate::http::rate_headers;
 use crate::http::request_id::{self, X_REQUEST_ID};
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -43,6 +44,11 @@ fn is_always_open(path: &str) -> bool {
         || path.starts_with("/docs/")
 }
 
+/// Paths that wait for an upstream, which has time limits of its own.
+fn has_own_deadline(path: &str) -> bool {
+    crate::http::UPSTREAM_PATHS.contains(&path) || path == "/admin/models/fetch"
+}
+
 /// What the log says of a request, and what its answer carries.
 struct Seen {
     app: Data<App>,
@@ -69,6 +75,7 @@ pub async fn edge<B: MessageBody + 'static>(
         begun: Instant::now(),
         app: app.clone(),
     };
+    request_id::note(&request, seen.id.clone());
     let _inside = app.gate.enter();
     if let Some(answer) = cors::preflight(&seen.origin, &request) {
         return Ok(seen.leaves(request.into_response(answer).map_into_right_body()));
@@ -77,12 +84,13 @@ pub async fn edge<B: MessageBody + 'static>(
         let answer = ApiError::not_ready().error_response();
         return Ok(seen.leaves(request.into_response(answer).map_into_right_body()));
     }
+    let limit = if has_own_deadline(request.path()) { app.gateway_timeout() } else { app.request_timeout() };
     let handled = AssertUnwindSafe(next.call(request)).catch_unwind();
-    match tokio::time::timeout(app.request_timeout(), handled).await {
+    match tokio::time::timeout(limit, handled).await {
         Ok(Ok(Ok(response))) => Ok(seen.leaves(response.map_into_left_body())),
         Ok(Ok(Err(error))) => Err(seen.fails(error.error_response())),
         Ok(Err(_panic)) => Err(seen.fails(ApiError::internal().error_response())),
-        Err(_elapsed) => Err(seen.fails(ApiError::request_timeout(app.request_timeout()).error_response())),
+        Err(_elapsed) => Err(seen.fails(ApiError::request_timeout(limit).error_response())),
     }
 }
 
@@ -90,6 +98,8 @@ impl Seen {
     /// An answer that has its request still.
     fn leaves<B>(&self, mut response: ServiceResponse<B>) -> ServiceResponse<B> {
         self.mark(response.headers_mut());
+        let request = response.request().clone();
+        rate_headers::mark(&request, response.headers_mut());
         let route = response.request().match_pattern();
         self.log(route.as_deref().unwrap_or("-"), response.status());
         response

@@ -31,19 +31,35 @@ pub const CODES: &[(&str, u16, &str)] = &[
     ("invalid_api_key", 401, "authentication_error"),
     ("expired_api_key", 401, "authentication_error"),
     ("admin_token_required", 401, "authentication_error"),
+    ("quota_exceeded", 402, "quota_exceeded"),
     ("insufficient_scope", 403, "permission_error"),
+    ("model_not_allowed", 403, "permission_error"),
     ("not_found", 404, "not_found_error"),
+    ("model_not_found", 404, "not_found_error"),
     ("method_not_allowed", 405, "invalid_request_error"),
     ("conflict", 409, "conflict_error"),
     ("idempotency_mismatch", 409, "conflict_error"),
     ("body_too_large", 413, "invalid_request_error"),
     ("unsupported_media_type", 415, "invalid_request_error"),
     ("sensitive_data", 422, "invalid_request_error"),
+    ("rate_limited", 429, "rate_limit_error"),
+    ("too_many_concurrent", 429, "rate_limit_error"),
+    ("budget_reserved", 429, "rate_limit_error"),
     ("internal_error", 500, "server_error"),
+    ("upstream_error", 502, "upstream_error"),
+    ("upstream_unreachable", 502, "upstream_error"),
+    ("upstream_malformed", 502, "upstream_error"),
+    ("upstream_cut", 502, "upstream_error"),
+    ("upstream_too_large", 502, "upstream_error"),
     ("overloaded", 503, "overloaded_error"),
     ("not_ready", 503, "overloaded_error"),
     ("storage_unavailable", 503, "server_error"),
+    ("upstream_not_configured", 503, "upstream_error"),
+    ("upstream_resting", 503, "upstream_error"),
     ("request_timeout", 504, "server_error"),
+    ("upstream_first_byte_timeout", 504, "upstream_error"),
+    ("upstream_idle_timeout", 504, "upstream_error"),
+    ("upstream_total_timeout", 504, "upstream_error"),
     ("storage_full", 507, "server_error"),
 ];
 
@@ -81,17 +97,23 @@ pub struct ErrorFields<'a> {
 }
 
 impl ApiError {
-    fn new(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn new(code: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
         Self { code, message: message.into(), param: None, retry_after: None, allow: None }
     }
 
-    fn at(code: &'static str, param: impl Into<String>, message: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn at(code: &'static str, param: impl Into<String>, message: impl Into<Cow<'static, str>>) -> Self {
         Self { param: Some(param.into()), ..Self::new(code, message) }
     }
 
-    fn later(code: &'static str, after: Duration, message: &'static str) -> Self {
-        let seconds = after.as_secs() + u64::from(after.subsec_nanos() > 0);
-        Self { retry_after: Some(seconds.max(1)), ..Self::new(code, message) }
+    pub(super) fn later(code: &'static str, after: Duration, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { retry_after: Some(whole_seconds(after)), ..Self::new(code, message) }
+    }
+
+    /// The same about a part of a larger whole.
+    #[must_use]
+    pub fn within(self, whole: &str) -> Self {
+        let param = self.param.as_deref().map_or_else(|| whole.to_owned(), |part| format!("{whole}.{part}"));
+        Self { param: Some(param), ..self }
     }
 
     /// The error's own name.
@@ -252,6 +274,19 @@ impl ApiError {
         Self::new("internal_error", "something went wrong inside the server; quote x-request-id when you report it")
     }
 
+    /// There is no such model in the catalogue.
+    #[must_use]
+    pub fn model_not_found(id: &str) -> Self {
+        let shown: String = id.chars().take(200).collect();
+        Self::at("model_not_found", "model", format!("there is no model {shown} in the catalogue: see /v1/models"))
+    }
+
+    /// The upstream did not do what we asked of it for ourselves.
+    #[must_use]
+    pub fn upstream(what: String) -> Self {
+        Self::new("upstream_error", what)
+    }
+
     /// Starting or stopping.
     #[must_use]
     pub fn not_ready() -> Self {
@@ -270,11 +305,18 @@ impl ApiError {
         )
     }
 
-    /// The status and the type of a code.
-    fn row(&self) -> (u16, &'static str) {
+    /// The status and the type of the code.
+    #[must_use]
+    pub fn row(&self) -> (u16, &'static str) {
         let row = CODES.iter().find(|(code, ..)| *code == self.code);
         row.map_or((500, "server_error"), |&(_, status, kind)| (status, kind))
     }
+}
+
+/// Whole seconds, never too few: what `retry-after` says.
+#[must_use]
+pub fn whole_seconds(time: Duration) -> u64 {
+    (time.as_secs() + u64::from(time.subsec_nanos() > 0)).max(1)
 }
 
 impl ResponseError for ApiError {

@@ -1,7 +1,7 @@
 //! Idempotency keys: the same request under the same key gets the same answer for 24 hours.
 //!
-//! Answers live in memory alone, at most [`MOST`] of them, the oldest going first. They need not
-//! survive a restart: ingest itself adds nothing when the same material comes again.
+//! At most [`MOST`] answers are kept, the oldest going first. Each is in the ledger before it is given, and so survives
+//! a restart; one over [`LARGEST`] bytes is kept in memory alone.
 //!
 //! # Invariants
 //!
@@ -11,10 +11,11 @@
 
 use crate::http::app::App;
 use crate::http::error::ApiError;
-use actix_web::HttpResponse;
-use actix_web::http::header::{ContentType, HeaderMap, HeaderName};
+use actix_web::http::header::{ContentType, HeaderName};
 use actix_web::web::{Bytes, Data};
-use cmg_actors::WorkspaceId;
+use actix_web::{HttpRequest, HttpResponse};
+use cmg_actors::ledger::state::{self, StoredAnswer};
+use cmg_actors::{WorkspaceId, clock};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -25,6 +26,8 @@ pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key
 pub const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// Answers that are kept at most.
 pub const MOST: usize = 10_000;
+/// Bytes of an answer that is kept beyond a restart.
+const LARGEST: usize = 1 << 20;
 /// How long an answer is kept.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Characters that a key may have at most.
@@ -67,10 +70,16 @@ pub enum Begun {
 pub struct Slot(Option<(Data<App>, Name, u64)>);
 
 impl Slot {
-    /// Keeps the answer.
-    pub fn keep(mut self, answer: &Bytes) {
-        if let Some((app, name, number)) = self.0.take() {
-            app.answers.shelf().fill(&name, number, answer);
+    /// Keeps the answer; durable when this returns, unless the ledger cannot be written: then for this run alone.
+    pub async fn keep(mut self, answer: &Bytes) {
+        let Some((app, name, number)) = self.0.take() else { return };
+        let digest = app.answers.shelf().fill(&name, number, answer);
+        let Some(digest) = digest.filter(|_| answer.len() <= LARGEST) else { return };
+        let (workspace, key) = (name.0.as_str().to_owned(), name.1);
+        let stored = StoredAnswer { workspace, key, digest, at: clock::now(), body: answer.to_vec() };
+        let Ok(directory) = app.gate.directory() else { return };
+        if let Err(error) = directory.gateway().ledger().write(state::Entry::Answer(stored)).await {
+            tracing::warn!(%error, "an answer will not be repeated after a restart");
         }
     }
 }
@@ -87,14 +96,16 @@ impl Drop for Slot {
 ///
 /// # Errors
 ///
-/// 400 for a key that is none, 409 for one that is in use or was used with another body.
-pub fn begin(app: &Data<App>, workspace: &WorkspaceId, headers: &HeaderMap, body: &[u8]) -> Result<Begun, ApiError> {
+/// 400 for a key that is none, 409 for one that is in use or was used with another body or on another route.
+pub fn begin(app: &Data<App>, workspace: &WorkspaceId, request: &HttpRequest, body: &[u8]) -> Result<Begun, ApiError> {
+    let headers = request.headers();
     let Some(key) = headers.get(&IDEMPOTENCY_KEY) else { return Ok(Begun::Fresh(Slot(None))) };
     let key = key.to_str().ok().filter(|key| is_sane(key)).ok_or_else(|| {
         ApiError::invalid_value("idempotency-key", "an Idempotency-Key is 1 to 255 visible ASCII characters")
     })?;
     let name = (workspace.clone(), key.to_owned());
-    let digest = *blake3::hash(body).as_bytes();
+    let digest =
+        *blake3::Hasher::new().update(request.path().as_bytes()).update(&[0]).update(body).finalize().as_bytes();
     let found = app.answers.shelf().begin(&name, digest, Instant::now())?;
     Ok(match found {
         Found::Answer(body) => Begun::Replayed(replay(body)),
@@ -118,6 +129,19 @@ enum Found {
 impl Answers {
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over what was kept before a restart.
+    pub fn restore(&self, stored: Vec<StoredAnswer>) {
+        let (mut shelf, now, today) = (self.shelf(), Instant::now(), clock::now());
+        for answer in stored {
+            let age = Duration::from_micros(u64::try_from(today.0.saturating_sub(answer.at.0)).unwrap_or(0));
+            let Some(workspace) = WorkspaceId::parse(&answer.workspace).filter(|_| age < KEPT) else { continue };
+            let name = (workspace, answer.key);
+            if let Ok(Found::Place(number)) = shelf.begin(&name, answer.digest, now.checked_sub(age).unwrap_or(now)) {
+                shelf.fill(&name, number, &Bytes::from(answer.body));
+            }
+        }
     }
 
     /// How many answers are kept.
@@ -168,10 +192,11 @@ impl Shelf {
         }
     }
 
-    fn fill(&mut self, name: &Name, number: u64, answer: &Bytes) {
-        if let Some(entry) = self.entries.get_mut(name).filter(|entry| entry.number == number) {
-            entry.answer = Some(answer.clone());
-        }
+    /// Fills a place; the digest of its request, if it is still there.
+    fn fill(&mut self, name: &Name, number: u64, answer: &Bytes) -> Option<[u8; 32]> {
+        let entry = self.entries.get_mut(name).filter(|entry| entry.number == number)?;
+        entry.answer = Some(answer.clone());
+        Some(entry.digest)
     }
 
     fn forget(&mut self, name: &Name, number: u64) {

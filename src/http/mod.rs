@@ -17,8 +17,10 @@ pub mod error;
 pub mod idempotency;
 pub mod openapi;
 pub mod page;
+pub mod rate_headers;
 pub mod request_id;
 pub mod routes;
+pub mod upstream;
 pub mod wire;
 
 use actix_web::http::Method;
@@ -26,7 +28,10 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{FromRequest, Handler, Resource, Responder, Route};
 use caller::{Admin, Open, Policy, Reader, Writer};
 use error::ApiError;
-use routes::{docs, expand, feedback, health, ingest, items, keys, recall, threads, transfer, workingset};
+use routes::{
+    chat, docs, embeddings, expand, feedback, health, ingest, items, keys, models, recall, threads, transfer, usage,
+    workingset,
+};
 
 /// A row of the table: method, path, policy.
 pub type Row = (&'static str, &'static str, &'static str);
@@ -59,6 +64,22 @@ routes! {
     "/v1/threads/{id}/export"     { GET Reader transfer::export }
     "/v1/threads/{id}/import"     { POST Writer transfer::import }
     "/v1/items/{id}"              { GET Reader items::read, PATCH Writer items::change, DELETE Writer items::erase }
+    "/v1/chat/completions"        { POST Writer chat::completions }
+    "/v1/completions"             { POST Writer chat::legacy }
+    "/v1/responses"               { POST Writer chat::responses }
+    "/v1/messages"                { POST Writer chat::messages }
+    "/v1/embeddings"              { POST Writer embeddings::embeddings }
+    "/v1/rerank"                  { POST Writer chat::rerank }
+    "/v1/images"                  { POST Writer chat::images }
+    "/v1/audio/speech"            { POST Writer chat::speech }
+    "/v1/audio/transcriptions"    { POST Writer chat::transcriptions }
+    "/v1/models"                  { GET Reader models::list }
+    "/v1/models/{id}"             { GET Reader models::read_by_id }
+    "/v1/models/{author}/{slug}"  { GET Reader models::read }
+    "/v1/usage"                   { GET Reader usage::own }
+    "/admin/api/usage"            { GET Admin usage::all }
+    "/admin/api/usage/requests"   { GET Admin usage::rows }
+    "/admin/models/fetch"         { POST Admin models::fetch }
     "/admin/api/keys"             { GET Admin keys::list, POST Admin keys::create }
     "/admin/api/keys/{id}"        { PATCH Admin keys::change, DELETE Admin keys::revoke }
     "/readyz"                     { GET Open health::ready }
@@ -68,6 +89,19 @@ routes! {
     "/docs"                       { GET Open docs::page }
     "/docs/{file}"                { GET Open docs::asset }
 }
+
+/// Routes that wait for an upstream, which has time limits of its own.
+pub const UPSTREAM_PATHS: &[&str] = &[
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/responses",
+    "/v1/messages",
+    "/v1/embeddings",
+    "/v1/rerank",
+    "/v1/images",
+    "/v1/audio/speech",
+    "/v1/audio/transcriptions",
+];
 
 /// A path with its methods.
 fn at(path: &'static str, methods: Vec<(Method, Route)>) -> Resource {

@@ -8,7 +8,10 @@
 
 use crate::http::ROUTES;
 use crate::http::error::{CODES, ErrorBody, ErrorFields};
-use crate::http::routes::{docs, expand, feedback, health, ingest, items, keys, recall, threads, transfer, workingset};
+use crate::http::routes::{
+    chat, docs, embeddings, expand, feedback, health, ingest, items, keys, models, recall, threads, transfer, usage,
+    workingset,
+};
 use crate::http::wire;
 use actix_web::web::Bytes;
 use std::collections::BTreeSet;
@@ -29,6 +32,9 @@ pub static JSON: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(Api::openapi().t
     paths(
         ingest::ingest, recall::recall, workingset::workingset, expand::expand, expand::raw, feedback::feedback,
         threads::list, threads::read, threads::erase, threads::items, transfer::export, transfer::import,
+        chat::completions, chat::legacy, chat::responses, chat::messages, chat::rerank, chat::images, chat::speech,
+        chat::transcriptions, embeddings::embeddings, models::list, models::read_by_id, models::read, models::fetch,
+        usage::own, usage::all, usage::rows,
         items::read, items::change, items::erase, keys::list, keys::create, keys::change, keys::revoke,
         health::alive, health::ready, health::health, health::detailed, docs::description, docs::page, docs::asset,
     ),
@@ -90,6 +96,15 @@ fn statuses(path: &str, policy: &str, has_body: bool) -> BTreeSet<u16> {
     let mut all = BTreeSet::from([400, 404, 405, 500, 503, 504]);
     if policy != "Open" {
         all.extend([401, 403]);
+    }
+    if matches!(policy, "Reader" | "Writer") {
+        all.insert(429);
+    }
+    if crate::http::UPSTREAM_PATHS.contains(&path) {
+        all.extend([402, 408, 422, 502]);
+    }
+    if path == "/admin/models/fetch" {
+        all.insert(502);
     }
     if policy == "Writer" || policy == "Admin" {
         all.extend([409, 507]);

@@ -1,6 +1,7 @@
 //! The id of a request: the caller's own if it sent a sane one, else a new `UUIDv7`.
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::{HttpMessage, HttpRequest, dev::ServiceRequest};
 use uuid::Uuid;
 
 /// The header that carries it, there and back.
@@ -13,6 +14,20 @@ const LONGEST: usize = 128;
 pub fn of(headers: &HeaderMap) -> HeaderValue {
     headers.get(&X_REQUEST_ID).filter(|id| is_sane(id.as_bytes())).cloned().unwrap_or_else(fresh)
 }
+
+/// The id of a request that came through the edge.
+#[must_use]
+pub fn current(request: &HttpRequest) -> String {
+    let all = request.extensions();
+    all.get::<Current>().and_then(|id| id.0.to_str().ok()).unwrap_or_default().to_owned()
+}
+
+/// Lets [`current`] know the id of a request.
+pub fn note(request: &ServiceRequest, id: HeaderValue) {
+    request.extensions_mut().insert(Current(id));
+}
+
+struct Current(HeaderValue);
 
 fn fresh() -> HeaderValue {
     let mut text = [0; uuid::fmt::Hyphenated::LENGTH];

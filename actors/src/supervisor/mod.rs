@@ -1,4 +1,5 @@
-//! The supervisor: rest for idle threads, snapshots when they are due, indexes for large scopes.
+//! The supervisor: rest for idle threads, snapshots when they are due, indexes for large scopes, and what the gateway
+//! has to ask for itself.
 //!
 //! One tick a second; each kind of work runs one at a time, beside the requests.
 
@@ -13,6 +14,8 @@ use std::time::{Duration, Instant};
 
 /// How often the supervisor looks around.
 const TICK: Duration = Duration::from_secs(1);
+/// The pause between two rounds of asking the upstream.
+const ASK_EVERY: Duration = Duration::from_secs(2);
 
 /// Looks after workspaces and threads.
 pub(crate) struct Supervisor {
@@ -22,11 +25,13 @@ pub(crate) struct Supervisor {
     started: Instant,
     snapshot_running: bool,
     filling: bool,
+    asking: bool,
 }
 
 impl Supervisor {
     pub(crate) fn new(directory: Directory) -> Self {
-        Self { directory, snapshots: HashMap::new(), started: Instant::now(), snapshot_running: false, filling: false }
+        let (snapshots, started) = (HashMap::new(), Instant::now());
+        Self { directory, snapshots, started, snapshot_running: false, filling: false, asking: false }
     }
 
     fn tick(&mut self, ctx: &mut Context<Self>) {
@@ -37,6 +42,21 @@ impl Supervisor {
         if !self.filling {
             self.fill_one(ctx);
         }
+        if !self.asking {
+            self.ask_upstream(ctx);
+        }
+    }
+
+    /// Fetches the catalogue of models when it is due, and settles calls that are not.
+    fn ask_upstream(&mut self, ctx: &mut Context<Self>) {
+        self.asking = true;
+        let gateway = self.directory.gateway().clone();
+        let work = async move {
+            gateway.sync_if_due().await;
+            gateway.settle().await;
+            tokio::time::sleep(ASK_EVERY).await;
+        };
+        ctx.spawn(work.into_actor(self).map(|(), this, _| this.asking = false));
     }
 
     /// Lets the indexes of a large workspace catch up, if one lags.

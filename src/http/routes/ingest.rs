@@ -14,20 +14,19 @@ use std::time::Instant;
 
 /// Adds materials to a thread; 200 means durable.
 ///
-/// With `Idempotency-Key` the same body gets the same answer for 24 hours, with
-/// `idempotent-replayed: true`; after a restart it is ingested again, which adds nothing either.
+/// With `Idempotency-Key` the same body gets the same answer for 24 hours, with `idempotent-replayed: true`.
 #[utoipa::path(post, path = "/v1/ingest", tag = "memory", request_body = IngestBody,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
     responses((status = 200, description = "The items are durable.", body = IngestAnswer)))]
 pub async fn ingest(caller: Writer, raw: Raw, app: Data<App>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
     let begun = Instant::now();
-    let slot = match idempotency::begin(&app, &caller.workspace, request.headers(), &raw.0)? {
+    let slot = match idempotency::begin(&app, &caller.workspace, &request, &raw.0)? {
         Begun::Replayed(answer) => return Ok(answer),
         Begun::Fresh(slot) => slot,
     };
     let (thread, materials) = raw.json::<IngestBody>()?.validate()?;
     let receipt = caller.directory.ingest(&caller.workspace, &thread, materials).await?;
     let answer = bytes(&IngestAnswer::new(&thread, &receipt, took_us(begun)))?;
-    slot.keep(&answer);
+    slot.keep(&answer).await;
     Ok(HttpResponse::Ok().content_type(ContentType::json()).body(answer))
 }

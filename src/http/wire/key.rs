@@ -3,7 +3,7 @@
 use super::materials::patched;
 use crate::http::check;
 use crate::http::error::ApiError;
-use cmg_actors::{KeyInfo, KeyPatch, KeyScope, NewKey};
+use cmg_actors::{KeyInfo, KeyLimits, KeyPatch, KeyScope, NewKey};
 use cmg_memory::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -23,14 +23,20 @@ pub struct NewKeyBody {
     /// When it stops.
     #[schema(value_type = Option<String>)]
     pub expires_at: Option<Timestamp>,
-    /// Requests a minute.
+    /// Requests a minute; 0 for as many as it likes.
     pub rpm_limit: Option<u32>,
-    /// Tokens a day.
+    /// Calls to upstreams under way at once; 0 for as many as it likes.
+    pub max_concurrent: Option<u32>,
+    /// Tokens of upstream models a day (UTC); 0 for as many as it likes.
     pub daily_quota_tokens: Option<u64>,
-    /// Models that it may use.
+    /// US dollars a day (UTC), such as `2.50`.
+    pub daily_budget_usd: Option<String>,
+    /// US dollars a month (UTC).
+    pub monthly_budget_usd: Option<String>,
+    /// Models that it may use, `author/*` for all of an author; empty: all.
     #[serde(default)]
     pub model_allowlist: Vec<String>,
-    /// Models that it may not use.
+    /// Models that it may not use, in the same form.
     #[serde(default)]
     pub model_blocklist: Vec<String>,
     /// The model that it uses unless told.
@@ -49,19 +55,32 @@ impl NewKeyBody {
         models("model_allowlist", &self.model_allowlist)?;
         models("model_blocklist", &self.model_blocklist)?;
         check::optional_name("default_model", self.default_model.as_ref())?;
+        amount("daily_budget_usd", self.daily_budget_usd.as_ref())?;
+        amount("monthly_budget_usd", self.monthly_budget_usd.as_ref())?;
         ends_later(self.expires_at, now)?;
         Ok(NewKey {
             workspace_id: self.workspace_id,
             name: self.name,
             scopes: self.scopes,
             expires_at: self.expires_at,
-            rpm_limit: self.rpm_limit,
-            daily_quota_tokens: self.daily_quota_tokens,
-            model_allowlist: self.model_allowlist,
-            model_blocklist: self.model_blocklist,
-            default_model: self.default_model,
+            limits: KeyLimits {
+                rpm_limit: self.rpm_limit,
+                max_concurrent: self.max_concurrent,
+                daily_quota_tokens: self.daily_quota_tokens,
+                daily_budget_usd: self.daily_budget_usd,
+                monthly_budget_usd: self.monthly_budget_usd,
+                model_allowlist: self.model_allowlist,
+                model_blocklist: self.model_blocklist,
+                default_model: self.default_model,
+            },
         })
     }
+}
+
+fn amount(param: &str, text: Option<&String>) -> Result<(), ApiError> {
+    let wrong =
+        || ApiError::invalid_value(param, format!("`{param}` is an amount of US dollars as text, such as \"2.50\""));
+    text.map_or(Ok(()), |text| cmg_gateway::money::Nanos::parse_usd(text).map(|_| ()).map_err(|_| wrong()))
 }
 
 fn models(param: &str, names: &[String]) -> Result<(), ApiError> {
@@ -95,10 +114,22 @@ pub struct KeyPatchBody {
     #[serde(deserialize_with = "patched")]
     #[schema(value_type = Option<u32>)]
     pub rpm_limit: Option<Option<u32>>,
+    /// Calls to upstreams under way at once.
+    #[serde(deserialize_with = "patched")]
+    #[schema(value_type = Option<u32>)]
+    pub max_concurrent: Option<Option<u32>>,
     /// Tokens a day.
     #[serde(deserialize_with = "patched")]
     #[schema(value_type = Option<u64>)]
     pub daily_quota_tokens: Option<Option<u64>>,
+    /// US dollars a day.
+    #[serde(deserialize_with = "patched")]
+    #[schema(value_type = Option<String>)]
+    pub daily_budget_usd: Option<Option<String>>,
+    /// US dollars a month.
+    #[serde(deserialize_with = "patched")]
+    #[schema(value_type = Option<String>)]
+    pub monthly_budget_usd: Option<Option<String>>,
     /// Models that it may use.
     pub model_allowlist: Option<Vec<String>>,
     /// Models that it may not use.
@@ -118,6 +149,8 @@ impl KeyPatchBody {
     pub fn validate(self, now: Timestamp) -> Result<KeyPatch, ApiError> {
         check::optional_name("name", self.name.as_ref())?;
         check::optional_name("default_model", self.default_model.as_ref().and_then(Option::as_ref))?;
+        amount("daily_budget_usd", self.daily_budget_usd.as_ref().and_then(Option::as_ref))?;
+        amount("monthly_budget_usd", self.monthly_budget_usd.as_ref().and_then(Option::as_ref))?;
         models("model_allowlist", self.model_allowlist.as_deref().unwrap_or_default())?;
         models("model_blocklist", self.model_blocklist.as_deref().unwrap_or_default())?;
         ends_later(self.expires_at.flatten(), now)?;
@@ -132,7 +165,10 @@ impl KeyPatchBody {
             scopes: self.scopes,
             expires_at: self.expires_at,
             rpm_limit: self.rpm_limit,
+            max_concurrent: self.max_concurrent,
             daily_quota_tokens: self.daily_quota_tokens,
+            daily_budget_usd: self.daily_budget_usd,
+            monthly_budget_usd: self.monthly_budget_usd,
             model_allowlist: self.model_allowlist,
             model_blocklist: self.model_blocklist,
             default_model: self.default_model,
@@ -165,8 +201,14 @@ pub struct KeyView {
     pub revoked_at: Option<Timestamp>,
     /// Requests a minute.
     pub rpm_limit: Option<u32>,
+    /// Calls to upstreams under way at once.
+    pub max_concurrent: Option<u32>,
     /// Tokens a day.
     pub daily_quota_tokens: Option<u64>,
+    /// US dollars a day.
+    pub daily_budget_usd: Option<String>,
+    /// US dollars a month.
+    pub monthly_budget_usd: Option<String>,
     /// Models that it may use.
     pub model_allowlist: Vec<String>,
     /// Models that it may not use.
@@ -177,6 +219,7 @@ pub struct KeyView {
 
 impl From<KeyInfo> for KeyView {
     fn from(info: KeyInfo) -> Self {
+        let limits = info.limits;
         Self {
             id: info.id,
             workspace_id: info.workspace_id,
@@ -186,11 +229,14 @@ impl From<KeyInfo> for KeyView {
             created_at: info.created_at,
             expires_at: info.expires_at,
             revoked_at: info.revoked_at,
-            rpm_limit: info.rpm_limit,
-            daily_quota_tokens: info.daily_quota_tokens,
-            model_allowlist: info.model_allowlist,
-            model_blocklist: info.model_blocklist,
-            default_model: info.default_model,
+            rpm_limit: limits.rpm_limit,
+            max_concurrent: limits.max_concurrent,
+            daily_quota_tokens: limits.daily_quota_tokens,
+            daily_budget_usd: limits.daily_budget_usd,
+            monthly_budget_usd: limits.monthly_budget_usd,
+            model_allowlist: limits.model_allowlist,
+            model_blocklist: limits.model_blocklist,
+            default_model: limits.default_model,
         }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Answers are built field by field from explicit structs, so that nothing inside leaks by accident.
 
+pub mod chat;
+pub mod embedding;
 pub mod feedback;
 pub mod ingest;
 pub mod item;
@@ -10,6 +12,7 @@ pub mod materials;
 pub mod recall;
 pub mod thread;
 pub mod transfer;
+pub mod usage;
 pub mod workingset;
 
 use crate::http::error::ApiError;

@@ -1,0 +1,276 @@
+//! The pool: actors that talk to upstreams, each with an HTTP client of its own on a thread of its own.
+//!
+//! # Invariants
+//!
+//! - A call whose client has gone is dropped at once, whatever phase it is in: before the upstream's answer, before its
+//!   first frame, in mid-stream. Dropping it closes the connection to the upstream.
+//! - A stream is never buffered: at most [`FRAMES`] pieces wait for a slow client, then the upstream waits.
+//! - Calls under way are bounded; more are refused at once.
+//!
+//! # Deliberately absent
+//!
+//! What a call costs ([`super::account`]), and what it may not do ([`super::limits`]).
+
+use super::account::{Account, Closing};
+use super::memory::Writing;
+use crate::ledger::row::Ending;
+use actix::prelude::*;
+use bytes::Bytes;
+use cmg_gateway::breaker::Breakers;
+use cmg_gateway::client::{
+    BuildError, Call, End, Failure, FailureKind, Gateway as Client, Reply, Settings, Stream, Whole,
+};
+use http::HeaderMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+/// Pieces of a stream that may wait for the client.
+const FRAMES: usize = 16;
+
+/// An upstream's answer on its way to the client.
+#[derive(Debug)]
+pub enum Answer {
+    /// All of it.
+    Whole {
+        /// Its status.
+        status: u16,
+        /// Its headers, those that may pass.
+        headers: HeaderMap,
+        /// Its body.
+        body: Bytes,
+        /// Ids of the items that memory made of it, where it was asked to.
+        written: Option<Written>,
+        /// How long the upstream took.
+        upstream: Duration,
+    },
+    /// Its beginning; the frames follow.
+    Stream {
+        /// Its status.
+        status: u16,
+        /// Its headers, those that may pass.
+        headers: HeaderMap,
+        /// Whole frames, in the bytes in which they came. Dropping it ends the call.
+        frames: mpsc::Receiver<Bytes>,
+        /// How long the upstream took to its first frame.
+        upstream: Duration,
+    },
+}
+
+/// What became of writing an exchange to memory: the new items, or why there are none.
+pub type Written = Result<Vec<cmg_memory::ids::ItemId>, &'static str>;
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub enum PoolError {
+    /// So many calls are under way that another has no place.
+    Full,
+    /// The server is stopping, or a worker fell.
+    Gone,
+    /// The upstream did not answer, or not well.
+    Failed(Box<Failure>),
+}
+
+/// The workers.
+pub(super) struct Pool {
+    workers: Vec<Addr<Worker>>,
+    next: AtomicUsize,
+    places: Arc<Semaphore>,
+}
+
+impl Pool {
+    /// Starts `count` workers that have `places` calls under way together at most.
+    pub(super) fn start(
+        count: usize,
+        places: usize,
+        settings: &Settings,
+        breakers: &Arc<Breakers>,
+    ) -> Result<Self, BuildError> {
+        let start = |_| -> Result<Addr<Worker>, BuildError> {
+            let client = Arc::new(Client::new(settings.clone(), Arc::clone(breakers))?);
+            Ok(Worker::start_in_arbiter(&Arbiter::new().handle(), |_| Worker { client }))
+        };
+        let workers = (0..count.max(1)).map(start).collect::<Result<_, _>>()?;
+        Ok(Self { workers, next: AtomicUsize::new(0), places: Arc::new(Semaphore::new(places)) })
+    }
+
+    /// Has a call made by one of the workers.
+    pub(super) async fn call(
+        &self,
+        call: Call,
+        account: Account,
+        writing: Option<Writing>,
+    ) -> Result<Answer, PoolError> {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            account.close(refused(503, "overloaded"), None);
+            return Err(PoolError::Full);
+        };
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let worker = self.workers.get(turn % self.workers.len().max(1)).ok_or(PoolError::Gone)?;
+        let (answer, answered) = oneshot::channel();
+        // The permit was taken before: the mailbox holds no more than the places.
+        worker.do_send(Run { call, account, writing, place, answer });
+        answered.await.map_err(|_| PoolError::Gone)?.map_err(PoolError::Failed)
+    }
+
+    /// Has a call of our own made, which is on nobody's account; the failure in words.
+    pub(super) async fn ask(&self, call: Call) -> Result<Reply, String> {
+        let worker = self.workers.first().ok_or("the server is stopping")?;
+        let (answer, answered) = oneshot::channel();
+        worker.send(Ask { call, answer }).await.map_err(|_| "the server is stopping")?;
+        let reply = answered.await.map_err(|_| "the server is stopping")?;
+        reply.map_err(|failure| format!("{} (HTTP {})", failure.message, failure.status))
+    }
+
+    /// Calls under way.
+    pub(super) fn under_way(&self, places: usize) -> usize {
+        places.saturating_sub(self.places.available_permits())
+    }
+}
+
+/// The end of a call that was refused before it began.
+pub(super) fn refused(status: u16, code: &str) -> Closing {
+    Closing { ending: Ending::Refused, status, code: Some(code.to_owned()), attempts: 0 }
+}
+
+/// One worker.
+struct Worker {
+    client: Arc<Client>,
+}
+
+impl Actor for Worker {
+    type Context = Context<Self>;
+}
+
+/// A call to be made.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Run {
+    call: Call,
+    account: Account,
+    writing: Option<Writing>,
+    place: OwnedSemaphorePermit,
+    answer: oneshot::Sender<Result<Answer, Box<Failure>>>,
+}
+
+impl Handler<Run> for Worker {
+    type Result = ();
+
+    fn handle(&mut self, run: Run, _: &mut Self::Context) {
+        actix_rt::spawn(run.carry_out(Arc::clone(&self.client)));
+    }
+}
+
+/// A call of our own.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Ask {
+    call: Call,
+    answer: oneshot::Sender<Result<Reply, Failure>>,
+}
+
+impl Handler<Ask> for Worker {
+    type Result = ();
+
+    fn handle(&mut self, Ask { call, answer }: Ask, _: &mut Self::Context) {
+        let client = Arc::clone(&self.client);
+        actix_rt::spawn(async move { drop(answer.send(client.call(call).await)) });
+    }
+}
+
+impl Run {
+    async fn carry_out(self, client: Arc<Client>) {
+        let Self { call, account, writing, place, mut answer } = self;
+        let begun = Instant::now();
+        let called = tokio::select! {
+            biased;
+            // The account, dropped, says that the client has gone; the call, dropped, closes its connection.
+            () = answer.closed() => return,
+            called = client.call(call) => called,
+        };
+        let upstream = begun.elapsed();
+        match called {
+            Ok(Reply::Whole(whole)) => answer_whole(whole, upstream, (account, writing), answer).await,
+            Ok(Reply::Stream(stream)) => answer_stream(stream, upstream, (account, writing), answer).await,
+            Err(failure) => {
+                account.close(closing_of(&failure), None);
+                drop(answer.send(Err(Box::new(failure))));
+            }
+        }
+        drop(place);
+    }
+}
+
+type Answering = oneshot::Sender<Result<Answer, Box<Failure>>>;
+
+/// Whose call it is, and what is to be remembered of it.
+type Of = (Account, Option<Writing>);
+
+async fn answer_whole(whole: Whole, upstream: Duration, (account, writing): Of, answer: Answering) {
+    let Whole { status, headers, body, tally, attempts } = whole;
+    account.close(Closing { ending: Ending::Ok, status, code: None, attempts }, Some(&tally));
+    let written = match writing {
+        Some(writing) => Some(writing.write(&tally.text).await),
+        None => None,
+    };
+    drop(answer.send(Ok(Answer::Whole { status, headers, body, written, upstream })));
+}
+
+async fn answer_stream(mut stream: Stream, upstream: Duration, (mut account, writing): Of, answer: Answering) {
+    let (frames, receiver) = mpsc::channel(FRAMES);
+    let (status, headers) = (stream.status(), stream.headers().clone());
+    account.answering(stream.tally());
+    if answer.send(Ok(Answer::Stream { status, headers, frames: receiver, upstream })).is_err() {
+        return;
+    }
+    loop {
+        let piece = tokio::select! {
+            biased;
+            () = frames.closed() => None,
+            piece = stream.next() => piece,
+        };
+        let Some(piece) = piece else { break };
+        if frames.send(piece).await.is_err() {
+            break;
+        }
+    }
+    let tally = stream.tally();
+    let Some(end) = stream.end() else {
+        // The client has gone.
+        account.answering(tally);
+        return;
+    };
+    let (ending, code) = ending_of(end);
+    let code = code.map(str::to_owned);
+    account.close(Closing { ending, status, code, attempts: stream.attempts() }, Some(tally));
+    if let Some(writing) = writing.filter(|_| end == End::Complete)
+        && let Err(reason) = writing.write(&tally.text).await
+    {
+        tracing::warn!(reason, "an exchange was not written to memory");
+    }
+}
+
+fn ending_of(end: End) -> (Ending, Option<&'static str>) {
+    match end {
+        End::Complete => (Ending::Ok, None),
+        End::Cut => (Ending::Cut, Some("upstream_cut")),
+        End::Stalled => (Ending::Timeout, Some("upstream_idle_timeout")),
+        End::Malformed => (Ending::Cut, Some("upstream_malformed")),
+        End::Failed => (Ending::UpstreamError, Some("upstream_error")),
+        End::TimedOut => (Ending::Timeout, Some("upstream_total_timeout")),
+    }
+}
+
+fn closing_of(failure: &Failure) -> Closing {
+    let ending = match failure.kind {
+        FailureKind::FirstByteTimeout | FailureKind::IdleTimeout | FailureKind::TotalTimeout => Ending::Timeout,
+        FailureKind::Cut => Ending::Cut,
+        FailureKind::BreakerOpen | FailureKind::Unsendable => Ending::Refused,
+        FailureKind::Connect | FailureKind::Refused | FailureKind::Malformed | FailureKind::TooLarge => {
+            Ending::UpstreamError
+        }
+    };
+    let Failure { status, code, attempts, .. } = failure;
+    Closing { ending, status: *status, code: Some((*code).to_owned()), attempts: *attempts }
+}
