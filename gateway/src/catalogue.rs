@@ -225,7 +225,8 @@ impl Pricing {
     #[must_use]
     pub fn price(&self, usage: &Usage) -> Option<Nanos> {
         let band = self.bands.iter().filter(|(from, _)| usage.prompt_tokens >= *from).max_by_key(|(from, _)| *from);
-        let pick = |field: fn(&Self) -> Option<PerToken>| band.and_then(|(_, band)| field(band)).or(field(self));
+        let pick =
+            |field: fn(&Self) -> Option<PerToken>| band.and_then(|(_, band)| field(band)).or_else(|| field(self));
         let (prompt, completion) = (pick(|p| p.prompt), pick(|p| p.completion));
         let cached = usage.cached_tokens.min(usage.prompt_tokens);
         let written = usage.cache_write_tokens.min(usage.prompt_tokens - cached);

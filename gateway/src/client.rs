@@ -173,6 +173,7 @@ pub struct Whole {
 }
 
 /// An answer.
+#[expect(clippy::large_enum_variant, reason = "moved once for each request; a box would cost as much")]
 #[derive(Debug)]
 pub enum Reply {
     /// All of it.
@@ -263,7 +264,7 @@ impl Gateway {
     pub async fn call(&self, call: Call) -> Result<Reply, Failure> {
         let begun = Instant::now();
         let deadline = after(begun, self.settings.total);
-        let request = Request::of(&call)?;
+        let request = Request::of(&call).ok_or_else(|| Failure::unsendable(&call.upstream.name))?;
         let key = breaker_key(&call);
         let mut attempts = 0;
         let mut last = None;
@@ -416,14 +417,11 @@ fn breaker_key(call: &Call) -> String {
 }
 
 impl<'a> Request<'a> {
-    fn of(call: &'a Call) -> Result<Self, Failure> {
-        let bad = || Failure::unsendable(&call.upstream.name);
-        if !is_below(&call.path) {
-            return Err(bad());
-        }
-        let url = format!("{}{}", call.upstream.base.trim_end_matches('/'), call.path);
-        let url = Url::parse(&url).ok().filter(|url| matches!(url.scheme(), "http" | "https")).ok_or_else(bad)?;
-        Ok(Self { call, url, headers: headers::of_request(call) })
+    /// `None` when the path or the upstream's address is no good.
+    fn of(call: &'a Call) -> Option<Self> {
+        let base = call.upstream.base.trim_end_matches('/');
+        let url = is_below(&call.path).then(|| Url::parse(&format!("{base}{}", call.path)).ok())??;
+        matches!(url.scheme(), "http" | "https").then(|| Self { call, url, headers: headers::of_request(call) })
     }
 
     fn build(&self) -> reqwest::Request {

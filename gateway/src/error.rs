@@ -50,14 +50,12 @@ impl UpstreamError {
     #[must_use]
     pub fn read(status: u16, headers: &HeaderMap, body: &[u8]) -> Option<Self> {
         let holder = serde_json::from_slice::<Object<Holder<'_>>>(body).unwrap_or_default().0.unwrap_or_default();
-        let found = holder.error();
         let failed = !(200..300).contains(&status);
-        let object = match found {
-            Some(raw) => Some(raw),
-            None if failed => None,
+        let mut error = match holder.error(failed) {
+            Some(raw) => Self::of(raw, &holder),
+            None if failed => Self::plain(status),
             None => return None,
         };
-        let mut error = object.map_or_else(|| Self::plain(status), |raw| Self::of(raw, &holder));
         if failed {
             error.status = status;
         }
@@ -109,13 +107,17 @@ impl UpstreamError {
             error.code = holder.code.and_then(plain).map(Cow::into_owned);
         }
         if error.status == 0 {
-            error.status =
-                error.code.as_deref().and_then(named).or(error.error_type.as_deref().and_then(named)).unwrap_or(502);
+            error.status = error
+                .code
+                .as_deref()
+                .and_then(named)
+                .or_else(|| error.error_type.as_deref().and_then(named))
+                .unwrap_or(502);
         }
         if error.message.is_empty() {
             error.message = Self::plain(error.status).message;
         }
-        error.object = Some(raw.to_owned());
+        error.object = raw.get().starts_with('{').then(|| raw.to_owned());
         error
     }
 }
@@ -143,10 +145,11 @@ struct Nested<'a> {
 }
 
 impl<'a> Holder<'a> {
-    fn error(&self) -> Option<&'a RawValue> {
+    /// The error, or what stands for one: the bare message of an `error` event or of an answer that failed.
+    fn error(&self, failed: bool) -> Option<&'a RawValue> {
         let nested = self.response.0.as_ref().and_then(|response| response.error);
-        let event = self.kind.get().filter(|kind| *kind == "error").and(self.message);
-        [self.error, nested, event].into_iter().flatten().find(|raw| is_error(raw))
+        let bare = self.message.filter(|_| failed || self.kind.get() == Some("error"));
+        [self.error, nested, bare].into_iter().flatten().find(|raw| is_error(raw))
     }
 }
 
@@ -205,7 +208,7 @@ impl Written<'_> {
     fn fill(self, error: &mut UpstreamError) {
         let metadata = self.metadata.0.unwrap_or_default();
         let availability = self.availability.0.unwrap_or_default();
-        let code = self.code.and_then(plain).or(availability.code.and_then(plain));
+        let code = self.code.and_then(plain).or_else(|| availability.code.and_then(plain));
         let number = code.as_deref().and_then(|code| code.parse::<u64>().ok());
         error.status = [number, self.http_status.0, self.status.0]
             .into_iter()
@@ -214,7 +217,7 @@ impl Written<'_> {
             .find(|status| (400..600).contains(status))
             .unwrap_or(0);
         error.code = code.map(Cow::into_owned);
-        error.error_type = metadata.error_type.owned().or(self.error_type.owned()).or(self.kind.owned());
+        error.error_type = [metadata.error_type, self.error_type, self.kind].iter().find_map(Text::owned);
         error.message = self.message.get().map(shorten).unwrap_or_default();
         error.retryable = availability.retryable.0.or(metadata.retryable.0).or(self.retryable.0);
         error.limit_source = metadata.limit_source.owned();
@@ -364,6 +367,15 @@ mod tests {
 
         assert!(passing.in_flight_budget());
         assert!(!last.in_flight_budget());
+    }
+
+    #[test]
+    fn a_bare_message_is_read_where_there_is_no_error_object() {
+        let error = read(422, r#"{"object":"error","message":"odd","code":1300}"#);
+
+        assert_eq!((error.status, error.message.as_str(), error.code.as_deref()), (422, "odd", Some("1300")));
+        assert!(error.object.is_none());
+        assert!(UpstreamError::read(200, &HeaderMap::new(), br#"{"message":"fine"}"#).is_none());
     }
 
     #[test]

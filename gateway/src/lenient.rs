@@ -43,10 +43,11 @@ pub(crate) struct Object<T>(pub(crate) Option<T>);
 pub(crate) struct List<T>(pub(crate) Vec<T>);
 
 /// A string or a list, or nothing: the two forms of a message's content.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) enum TextOr<'a, T> {
     Text(Cow<'a, str>),
     Value(T),
+    #[default]
     Nothing,
 }
 
@@ -59,12 +60,6 @@ impl<T> Default for Object<T> {
 impl<T> Default for List<T> {
     fn default() -> Self {
         Self(Vec::new())
-    }
-}
-
-impl<T> Default for TextOr<'_, T> {
-    fn default() -> Self {
-        Self::Nothing
     }
 }
 
@@ -237,6 +232,34 @@ pub(crate) fn plain(raw: &serde_json::value::RawValue) -> Option<Cow<'_, str>> {
         b'-' | b'0'..=b'9' => Some(Cow::Borrowed(text)),
         _ => None,
     }
+}
+
+/// JSON whose texts hold no half characters: an escape of one surrogate without the other becomes that
+/// of the replacement character.
+pub(crate) fn mend(json: &[u8]) -> Vec<u8> {
+    let mut mended = Vec::with_capacity(json.len());
+    let mut left = json;
+    while let Some(place) = memchr::memchr(b'\\', left) {
+        let (before, escape) = left.split_at_checked(place).unwrap_or((left, &[]));
+        mended.extend_from_slice(before);
+        let (length, whole) = match (unit(escape), escape.get(6..).and_then(unit)) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => (12, true),
+            (Some(0xd800..=0xdfff), _) => (6, false),
+            (Some(_), _) => (6, true),
+            (None, _) => (2, true),
+        };
+        let (escape, rest) = escape.split_at_checked(length).unwrap_or((escape, &[]));
+        mended.extend_from_slice(if whole { escape } else { br"\ufffd" });
+        left = rest;
+    }
+    mended.extend_from_slice(left);
+    mended
+}
+
+/// The UTF-16 unit of an escape such as `\u00e9` at the beginning of the bytes.
+fn unit(bytes: &[u8]) -> Option<u16> {
+    let digits = bytes.strip_prefix(br"\u")?.get(..4)?;
+    u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 #[cfg(test)]

@@ -11,12 +11,11 @@
 //! The chunks themselves: they are on their way to the client.
 
 use crate::error::{UpstreamError, is_error};
-use crate::lenient::{Count, List, Object, Text, TextOr};
+use crate::lenient::{Count, List, Object, Text, TextOr, mend};
 use crate::usage::{Report, Usage};
 use reqwest::header::HeaderMap;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::error::Category;
 use serde_json::value::RawValue;
 use std::fmt;
 use std::time::Duration;
@@ -95,33 +94,36 @@ impl Tally {
     }
 
     fn take(&mut self, json: &[u8]) -> bool {
+        let mended;
         let answer = match serde_json::from_slice::<Object<Answer<'_>>>(json) {
-            Ok(Object(Some(answer))) => answer,
-            Ok(Object(None)) => {
-                self.chunks += 1;
-                return true;
+            Ok(Object(answer)) => answer,
+            Err(_) if serde_json::from_slice::<IgnoredAny>(json).is_err() => return false,
+            // JSON, but with half a character in a text, as some providers cut them; or with a key twice:
+            // then it passes, and says nothing.
+            Err(_) => {
+                mended = mend(json);
+                serde_json::from_slice::<Object<Answer<'_>>>(&mended).unwrap_or_default().0
             }
-            // JSON, but with a key twice: it passes, and says nothing.
-            Err(error) if error.classify() == Category::Data => {
-                let sound = serde_json::from_slice::<IgnoredAny>(json).is_ok();
-                self.chunks += u64::from(sound);
-                return sound;
-            }
-            Err(_) => return false,
         };
         self.chunks += 1;
-        if answer.may_fail() {
-            self.last_error = UpstreamError::read(200, &HeaderMap::new(), json).or(self.last_error.take());
+        if let Some(answer) = answer {
+            self.answer(&answer, json);
         }
-        self.event(&answer);
+        true
+    }
+
+    fn answer(&mut self, answer: &Answer<'_>, json: &[u8]) {
+        if answer.may_fail() {
+            self.last_error = UpstreamError::read(200, &HeaderMap::new(), json).or_else(|| self.last_error.take());
+        }
+        self.event(answer);
         for choice in &answer.choices.0 {
             self.choice(choice);
         }
         for nested in [&answer.response, &answer.message].into_iter().filter_map(|nested| nested.0.as_deref()) {
             self.holder(nested);
         }
-        self.holder(&answer);
-        true
+        self.holder(answer);
     }
 
     /// What only events of the responses and messages APIs hold.
@@ -335,6 +337,8 @@ struct Ignored {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use serde_json::Value;
 
     fn tally(chunks: &[&str]) -> Tally {
         let mut tally = Tally::default();
@@ -452,8 +456,50 @@ mod tests {
             (r#"{"id":1,"choices":{"a":1},"usage":[],"delta":7,"response":"x","error":3}"#, true),
             (r#"{"id":"a","id":"b"}"#, true),
             (r#"{"choices":[null,1,{"delta":[]}]}"#, true),
+            (r#"{"usage":{"prompt_tokens":1e999}}"#, true),
         ] {
             assert_eq!(Tally::default().chunk(json.as_bytes()), sound, "{json}");
+        }
+    }
+
+    #[test]
+    fn half_a_character_in_a_text_costs_neither_the_stream_nor_the_usage() {
+        let tally = tally(&[
+            r#"{"choices":[{"delta":{"content":"a\\ud83d\ud83d\ude00 \ud83d"}}],"usage":{"prompt_tokens":3}}"#,
+            r#"{"choices":[{"delta":{"content":"\ude00"},"finish_reason":"stop"}]}"#,
+        ]);
+
+        assert_eq!(tally.text, "a\\ud83d\u{1f600} \u{fffd}\u{fffd}");
+        assert_eq!((tally.usage.unwrap().prompt_tokens, tally.finish_reason.as_deref()), (3, Some("stop")));
+    }
+
+    /// JSON of any shape, with the names that are looked for at any place.
+    fn any_json() -> impl Strategy<Value = Value> {
+        let names = "error|id|type|choices|usage|delta|message|response|content|text|index|code|metadata|cost|output";
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "response.completed|error|text|.{0,4}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(6, 60, 6, move |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::btree_map(names, inner, 0..6)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_json_is_read_and_nothing_else_is(value in any_json(), bytes: Vec<u8>) {
+            let json = serde_json::to_vec(&value).unwrap();
+
+            prop_assert!(Tally::default().chunk(&json));
+            prop_assert_eq!(Tally::default().chunk(&bytes), serde_json::from_slice::<IgnoredAny>(&bytes).is_ok());
+            let _outcome = (Usage::read(&json), UpstreamError::read(500, &HeaderMap::new(), &json));
         }
     }
 

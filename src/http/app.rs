@@ -7,6 +7,7 @@
 
 use crate::http::error::ApiError;
 use crate::http::idempotency::Answers;
+use crate::http::metrics::Metrics;
 use cmg_actors::Directory;
 use cmg_config::Config;
 use std::sync::OnceLock;
@@ -21,6 +22,8 @@ pub struct App {
     pub gate: Gate,
     /// Answers that are repeated for the same idempotency key.
     pub answers: Answers,
+    /// What is counted; `None` where the counters could not be made.
+    pub metrics: Option<Metrics>,
     /// When it was started.
     pub started: Instant,
 }
@@ -29,7 +32,8 @@ impl App {
     /// A server that is not ready yet.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, gate: Gate::default(), answers: Answers::default(), started: Instant::now() }
+        let (gate, answers, metrics) = (Gate::default(), Answers::default(), Metrics::new().ok());
+        Self { config, gate, answers, metrics, started: Instant::now() }
     }
 
     /// How long a request may take that waits for an upstream: a little longer than the gateway itself waits.

@@ -40,13 +40,21 @@ const ALWAYS: [(HeaderName, &str); 4] = [
 
 /// Paths that answer before recovery is done and while the server drains.
 fn is_always_open(path: &str) -> bool {
-    matches!(path, "/healthz" | "/readyz" | "/health" | "/health/detailed" | "/openapi.json" | "/docs")
+    matches!(path, "/healthz" | "/readyz" | "/health" | "/health/detailed" | "/metrics" | "/openapi.json" | "/docs")
         || path.starts_with("/docs/")
 }
 
 /// Paths that wait for an upstream, which has time limits of its own.
 fn has_own_deadline(path: &str) -> bool {
     crate::http::UPSTREAM_PATHS.contains(&path) || path == "/admin/models/fetch"
+}
+
+/// A method as a label: those of the table, and one word for all others.
+fn named(method: &Method) -> &str {
+    match *method {
+        Method::GET | Method::POST | Method::PATCH | Method::DELETE | Method::HEAD | Method::OPTIONS => method.as_str(),
+        _ => "other",
+    }
 }
 
 /// What the log says of a request, and what its answer carries.
@@ -131,6 +139,9 @@ impl Seen {
         let request_id = self.id.to_str().unwrap_or_default();
         let took_us = crate::http::wire::took_us(self.begun);
         let (method, status) = (self.method.as_str(), status.as_u16());
+        if let Some(metrics) = &self.app.metrics {
+            metrics.request(named(&self.method), route, status, self.begun.elapsed());
+        }
         if matches!(route, "/healthz" | "/readyz") {
             tracing::debug!(request_id, method, route, status, took_us, "request");
         } else if status >= 500 {

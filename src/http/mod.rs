@@ -15,6 +15,7 @@ pub mod cors;
 pub mod edge;
 pub mod error;
 pub mod idempotency;
+pub mod metrics;
 pub mod openapi;
 pub mod page;
 pub mod rate_headers;
@@ -85,6 +86,7 @@ routes! {
     "/readyz"                     { GET Open health::ready }
     "/health"                     { GET Open health::health }
     "/health/detailed"            { GET Open health::detailed }
+    "/metrics"                    { GET Open metrics::metrics }
     "/openapi.json"               { GET Open docs::description }
     "/docs"                       { GET Open docs::page }
     "/docs/{file}"                { GET Open docs::asset }

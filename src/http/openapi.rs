@@ -6,13 +6,13 @@
 //! - What a policy and a body can answer is added here for all routes alike, so that no handler has
 //!   to repeat it.
 
-use crate::http::ROUTES;
 use crate::http::error::{CODES, ErrorBody, ErrorFields};
 use crate::http::routes::{
     chat, docs, embeddings, expand, feedback, health, ingest, items, keys, models, recall, threads, transfer, usage,
     workingset,
 };
 use crate::http::wire;
+use crate::http::{ROUTES, metrics};
 use actix_web::web::Bytes;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -36,7 +36,7 @@ pub static JSON: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(Api::openapi().t
         chat::transcriptions, embeddings::embeddings, models::list, models::read_by_id, models::read, models::fetch,
         usage::own, usage::all, usage::rows,
         items::read, items::change, items::erase, keys::list, keys::create, keys::change, keys::revoke,
-        health::alive, health::ready, health::health, health::detailed, docs::description, docs::page, docs::asset,
+        health::alive, health::ready, health::health, health::detailed, metrics::metrics, docs::description, docs::page, docs::asset,
     ),
     components(schemas(ErrorBody, ErrorFields, wire::materials::MessageBody, wire::materials::TextBody)),
     modifiers(&Common),

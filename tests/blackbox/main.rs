@@ -9,6 +9,7 @@
 mod config;
 mod contract;
 mod durability;
+mod gateway;
 mod keys;
 mod memory;
 mod readme;

@@ -22,7 +22,8 @@ use crate::ledger::state::Entry;
 use cmg_gateway::catalogue::Catalogue;
 use cmg_gateway::tally::Tally;
 use cmg_gateway::usage::Usage;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Characters of a token, about: for estimates, which are marked as such.
@@ -41,9 +42,30 @@ struct Open {
     reservation: Option<Reservation>,
     catalogue: Arc<Catalogue>,
     ledger: Ledger,
+    endings: Arc<Endings>,
     /// Bytes of the answer were on their way to the client.
     answering: bool,
     seen: Option<Tally>,
+}
+
+/// How many calls ended how since the start, by ending and code.
+#[derive(Debug, Default)]
+pub(super) struct Endings(Mutex<BTreeMap<(Ending, Option<String>), u64>>);
+
+impl Endings {
+    fn count(&self, row: &Row) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *all.entry((row.ending, row.code.clone())).or_default() += 1;
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> Vec<((&'static str, String), u64)> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let named = |((ending, code), count): (&(Ending, Option<String>), &u64)| {
+            ((ending.as_str(), code.clone().unwrap_or_default()), *count)
+        };
+        all.iter().map(named).collect()
+    }
 }
 
 /// How a call ended, for its row.
@@ -65,7 +87,7 @@ impl Account {
         row: Row,
         reservation: Option<Reservation>,
         catalogue: Arc<Catalogue>,
-        ledger: Ledger,
+        (ledger, endings): (Ledger, Arc<Endings>),
         (prompt_estimate, can_settle): (u64, bool),
     ) -> Self {
         let begun = Instant::now();
@@ -77,6 +99,7 @@ impl Account {
             reservation,
             catalogue,
             ledger,
+            endings,
             answering: false,
             seen: None,
         };
@@ -147,6 +170,7 @@ impl Open {
         if let Some(reservation) = self.reservation.take() {
             reservation.settle(spent.tokens(), spent.cost, clock::now());
         }
+        self.endings.count(&self.row);
         self.ledger.post(Entry::Call(Box::new(self.row)));
     }
 

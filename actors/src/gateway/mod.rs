@@ -30,7 +30,7 @@ use crate::keys::{Caller, KeyLimits};
 use crate::ledger::Ledger;
 use crate::ledger::row::{Ending, Row, Spent};
 use crate::ledger::state::State;
-use account::Account;
+use account::{Account, Endings};
 use arc_swap::ArcSwap;
 use cmg_config::{Config, Gateway as Settings};
 use cmg_gateway::breaker::Breakers;
@@ -111,9 +111,17 @@ struct Inner {
     breakers: Arc<Breakers>,
     limits: Arc<Limits>,
     ledger: Ledger,
+    endings: Arc<Endings>,
     openrouter: Option<Arc<Upstream>>,
     others: HashMap<String, Arc<Upstream>>,
     catalogue: ArcSwap<Catalogue>,
+}
+
+impl Inner {
+    /// Where accounts are written.
+    fn books(&self) -> (Ledger, Arc<Endings>) {
+        (self.ledger.clone(), Arc::clone(&self.endings))
+    }
 }
 
 impl Gateway {
@@ -144,6 +152,7 @@ impl Gateway {
             breakers,
             limits,
             ledger,
+            endings: Arc::default(),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -175,7 +184,7 @@ impl Gateway {
             Err(error) => (error.status(), error),
         };
         let catalogue = self.inner.catalogue.load_full();
-        let account = Account::open(row, None, catalogue, self.inner.ledger.clone(), (0, false));
+        let account = Account::open(row, None, catalogue, self.inner.books(), (0, false));
         account.close(refused(status, error.code()), None);
         Err(error)
     }
@@ -197,7 +206,7 @@ impl Gateway {
         let reservation = inner.limits.reserve(ask, clock::now()).map_err(GatewayError::Limit)?;
         let can_settle = upstream.name == OPENROUTER;
         let estimate = (account::estimate(intent.body_bytes), can_settle);
-        let account = Account::open(row.clone(), Some(reservation), catalogue, inner.ledger.clone(), estimate);
+        let account = Account::open(row.clone(), Some(reservation), catalogue, inner.books(), estimate);
         Ok(Begun { upstream, model: upstream_model.to_owned(), account })
     }
 
@@ -241,6 +250,12 @@ impl Gateway {
     #[must_use]
     pub fn breakers(&self) -> Vec<(String, cmg_gateway::breaker::State)> {
         self.inner.breakers.states()
+    }
+
+    /// How many calls ended how since the start: by ending, and by the error's code.
+    #[must_use]
+    pub fn endings(&self) -> Vec<((&'static str, String), u64)> {
+        self.inner.endings.all()
     }
 
     /// Calls under way, and what they have reserved.

@@ -20,6 +20,7 @@ use cmg_gateway::breaker::Breakers;
 use cmg_gateway::client::{
     BuildError, Call, End, Failure, FailureKind, Gateway as Client, Reply, Settings, Stream, Whole,
 };
+use cmg_gateway::tally::Tally;
 use http::HeaderMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -194,7 +195,10 @@ impl Run {
             Ok(Reply::Whole(whole)) => answer_whole(whole, upstream, (account, writing), answer).await,
             Ok(Reply::Stream(stream)) => answer_stream(stream, upstream, (account, writing), answer).await,
             Err(failure) => {
-                account.close(closing_of(&failure), None);
+                let mut tally = Tally::default();
+                let id = failure.headers.get("x-generation-id").and_then(|id| id.to_str().ok());
+                tally.generation_id = id.map(str::to_owned);
+                account.close(closing_of(&failure), Some(&tally));
                 drop(answer.send(Err(Box::new(failure))));
             }
         }

@@ -284,7 +284,7 @@ impl Stream {
             }
         }
         self.push(read, &frames, as_came);
-        if let Some(end) = end.or((!sound).then_some(End::Malformed)) {
+        if let Some(end) = end.or_else(|| (!sound).then_some(End::Malformed)) {
             self.close(end);
         }
     }
@@ -310,8 +310,6 @@ impl Stream {
             FrameKind::Empty => Fate::Drop,
             FrameKind::Other if is_foreign(&frame.bytes) => self.foreign(&frame.bytes),
             FrameKind::Other => Fate::Pass,
-            // A stream of nothing but its end is an empty one.
-            FrameKind::Done if self.passed == 0 => Fate::Stop(End::Cut),
             FrameKind::Done => Fate::Last(self.ending()),
             FrameKind::Data => self.payload(&frame.data()),
         }

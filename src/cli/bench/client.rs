@@ -12,7 +12,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Seconds that a connection, a write or a read may take before the request counts as failed.
 const STALLED: Duration = Duration::from_secs(120);
@@ -131,6 +131,8 @@ impl Endpoint {
             received: Vec::new(),
             body: Vec::new(),
             chunk: vec![0; READ_AT_ONCE],
+            latest: None,
+            first: None,
         }
     }
 }
@@ -146,6 +148,9 @@ pub(super) struct Connection {
     received: Vec<u8>,
     body: Vec<u8>,
     chunk: Vec<u8>,
+    /// When the last bytes came, and when the first ones of a body did.
+    latest: Option<Instant>,
+    first: Option<Instant>,
 }
 
 /// What is known of an answer once it is complete.
@@ -178,6 +183,11 @@ impl Connection {
     pub(super) fn delete(&mut self, path: &str) -> Result<Answer<'_>, ClientError> {
         self.write_request("DELETE", path, None);
         self.exchange()
+    }
+
+    /// When the first byte of the last answer's body came.
+    pub(super) fn first_byte(&self) -> Option<Instant> {
+        self.first
     }
 
     fn write_request(&mut self, method: &str, path: &str, body: Option<&[u8]>) {
@@ -244,6 +254,7 @@ impl Connection {
                 None => {}
             }
         };
+        self.first = if self.received.len() > head.end { self.latest } else { None };
         let (body, end) = match head.length {
             Length::Bytes(count) => {
                 let end = head.end.saturating_add(count);
@@ -274,6 +285,7 @@ impl Connection {
         if self.read_more(stream)? == 0 {
             return Err(ClientError::Closed("in the middle of its answer"));
         }
+        self.first = self.first.or(self.latest);
         Ok(())
     }
 
@@ -285,6 +297,7 @@ impl Connection {
         loop {
             match stream.read(&mut self.chunk) {
                 Ok(count) => {
+                    self.latest = Some(Instant::now());
                     self.received.extend_from_slice(self.chunk.get(..count).unwrap_or_default());
                     return Ok(count);
                 }

@@ -3,6 +3,7 @@
 //! ```text
 //! recall    latency of recalls beside that of `/healthz`, the floor, in the same run
 //! ingest    durable turns a second; with `--resting`, what threads at rest cost
+//! gateway   what a call through the gateway takes beside the same call without it
 //! quality   how much of the evidence for real questions comes back
 //! ```
 //!
@@ -15,6 +16,7 @@
 
 mod client;
 mod fill;
+mod gateway;
 mod ingest;
 mod plot;
 mod progress;
@@ -40,6 +42,8 @@ enum What {
     Recall(recall::Args),
     /// Durable turns a second; with --resting, the memory that threads at rest take.
     Ingest(ingest::Args),
+    /// What the gateway adds to a call, whole and streamed, beside the direct call of the same run.
+    Gateway(gateway::Args),
     /// Evidence recall over the questions of LoCoMo conversations.
     Quality(quality::Args),
 }
@@ -90,6 +94,7 @@ pub(crate) fn run(args: Args) -> ExitCode {
     let outcome = match args.what {
         What::Recall(args) => recall::run(&args),
         What::Ingest(args) => ingest::run(&args),
+        What::Gateway(args) => gateway::run(&args),
         What::Quality(args) => quality::run(&args),
     };
     match outcome {

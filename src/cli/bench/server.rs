@@ -70,6 +70,14 @@ impl Gate {
         }
     }
 
+    /// The processor time that it has used, user and system, where it is ours and the system tells; to 10 ms.
+    pub(super) fn cpu(&self) -> Option<Duration> {
+        match self {
+            Self::Own(server) => cpu(&fs::read_to_string(format!("/proc/{}/stat", server.child.id())).ok()?),
+            Self::Running(_) => None,
+        }
+    }
+
     /// The outcome of a run; where it went wrong because our server died, with the server's last words.
     pub(super) fn explain<T>(&mut self, outcome: Result<T, BenchError>) -> Result<T, BenchError> {
         let Self::Own(server) = self else { return outcome };
@@ -227,6 +235,14 @@ fn read_rss(status: &str) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
+/// The processor time in a line of `/proc/PID/stat`: fields 14 and 15, in hundredths of a second (proc(5)).
+fn cpu(stat: &str) -> Option<Duration> {
+    // The name, in brackets, may hold anything; what follows its last bracket does not.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let (user, system) = (fields.nth(11)?.parse::<u64>().ok()?, fields.next()?.parse::<u64>().ok()?);
+    Some(Duration::from_millis((user + system).saturating_mul(10)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,6 +253,13 @@ mod tests {
         for status in ["", "VmRSS:", "VmRSS:\t12 MB", "VmRSS:\tmany kB"] {
             assert_eq!(read_rss(status), None, "{status:?}");
         }
+    }
+
+    #[test]
+    fn processor_time_is_read_behind_a_name_of_any_kind() {
+        let stat = "7 (a (b) c) S 1 7 7 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 4 0 99 1 1";
+        assert_eq!(cpu(stat), Some(Duration::from_secs(3)));
+        assert_eq!(cpu("7 (a) S 1"), None);
     }
 
     #[test]

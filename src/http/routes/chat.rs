@@ -178,9 +178,20 @@ pub(super) async fn relay(
     };
     let writing = prepared.writing.take();
     match gateway.call(call, admitted.account, writing).await {
-        Ok(answer) => Ok(answered(answer, &prepared, begun, slot).await),
+        Ok(answer) => {
+            count(app, &answer, begun.elapsed());
+            Ok(answered(answer, &prepared, begun, slot).await)
+        }
         Err(PoolError::Failed(failure)) => Ok(upstream::failed(&failure, &id)),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Notes what the call took, and what of it was ours.
+fn count(app: &App, answer: &Answer, all: Duration) {
+    let (Answer::Whole { upstream, .. } | Answer::Stream { upstream, .. }) = answer;
+    if let Some(metrics) = &app.metrics {
+        metrics.call(all.saturating_sub(*upstream), *upstream);
     }
 }
 

@@ -7,6 +7,8 @@ use crate::http::wire::json;
 use actix_web::HttpResponse;
 use actix_web::http::header::ContentType;
 use actix_web::web::{Bytes, Data};
+use cmg_actors::gateway::Gateway;
+use cmg_gateway::breaker::State;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -40,6 +42,40 @@ pub struct DetailedAnswer {
     pub requests_in_flight: usize,
     /// Answers that are kept for idempotency keys.
     pub idempotent_answers: usize,
+    /// The way to the upstreams; `null` before recovery is done.
+    pub gateway: Option<GatewayHealth>,
+}
+
+/// How the way to the upstreams stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct GatewayHealth {
+    /// Whether there is an upstream for models without a prefix.
+    pub configured: bool,
+    /// Models in the catalogue.
+    pub models: usize,
+    /// Calls under way.
+    pub calls_under_way: usize,
+    /// Tokens that they have reserved.
+    pub reserved_tokens: u64,
+    /// US dollars that they have reserved.
+    pub reserved_usd: String,
+    /// Models that are left alone for a while, or tried again just now.
+    pub resting_models: usize,
+}
+
+impl GatewayHealth {
+    fn of(gateway: &Gateway) -> Self {
+        let (calls_under_way, (_, reserved_tokens, reserved)) = gateway.under_way();
+        let resting = |state: &State| *state != State::Closed;
+        Self {
+            configured: gateway.is_configured(),
+            models: gateway.catalogue().len(),
+            calls_under_way,
+            reserved_tokens,
+            reserved_usd: reserved.to_string(),
+            resting_models: gateway.breakers().iter().filter(|(_, state)| resting(state)).count(),
+        }
+    }
 }
 
 impl HealthAnswer {
@@ -86,5 +122,6 @@ pub async fn detailed(_: Open, app: Data<App>) -> Result<HttpResponse, ApiError>
         health: HealthAnswer::of(&app),
         requests_in_flight: app.gate.in_flight(),
         idempotent_answers: app.answers.len(),
+        gateway: app.gate.directory().ok().map(|directory| GatewayHealth::of(directory.gateway())),
     })
 }

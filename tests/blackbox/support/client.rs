@@ -47,6 +47,11 @@ impl Client {
         Self { base, bearer }
     }
 
+    /// The token it sends.
+    pub(crate) fn bearer(&self) -> Option<&str> {
+        self.bearer.as_deref()
+    }
+
     /// A request of any kind, to be filled in.
     pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
@@ -191,6 +196,16 @@ impl Answer {
     pub(crate) fn done(&self) -> Value {
         assert!((200..300).contains(&self.status), "expected a success: {self}");
         if self.body.is_empty() { Value::Null } else { self.value() }
+    }
+
+    /// Checks that this is a failure of an upstream, by our code for it; the `error` object.
+    #[track_caller]
+    pub(crate) fn gateway_refused(&self, status: u16, code: &str) -> Value {
+        let error = self.value()["error"].clone();
+        let found = (self.status, error["gateway_code"].as_str().unwrap_or("none"));
+        assert_eq!(found, (status, code), "{self}");
+        assert!(error["message"].is_string() && error["type"].is_string(), "{self}");
+        error
     }
 
     /// Checks that this is the promised error, in the one shape that errors have; the `error` object.
