@@ -14,7 +14,7 @@ usage: ./scripts/dev.sh <command>
   start                build a release, start it in the background, print how to talk to it
   stop                 stop it and wait until it has written everything
   logs [-f]            show its log; -f follows
-  test [--fast]        everything a change has to pass; --fast leaves out documentation and schemathesis
+  test [--fast]        everything a change has to pass; --fast leaves out documentation, schemathesis and clients
   bench [which …]      cmg bench: recall and ingest, or the one that is named, with its options
   doctor               is everything here that is needed, and does the server answer
   clean                stop, and remove what was built; keys and data stay
@@ -354,9 +354,11 @@ cmd_test() {
   if [[ $speed == fast ]]; then
     skip documentation "--fast"
     skip schemathesis "--fast"
+    skip clients "--fast"
   else
     step documentation env RUSTDOCFLAGS=-Dwarnings cargo doc --workspace --no-deps --locked
     step schemathesis ./tests/schemathesis.sh
+    step clients ./tests/clients/run.sh
   fi
   if cargo deny --version >/dev/null 2>&1; then
     step dependencies check_dependencies

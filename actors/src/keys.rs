@@ -220,7 +220,7 @@ impl KeyRing {
     ///
     /// [`KeyError::Storage`].
     pub fn create(&self, new: NewKey, now: Timestamp) -> Result<(KeyInfo, String), KeyError> {
-        let key = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random::<32>()?));
+        let key = new_key()?;
         let id = format!("key_{}", URL_SAFE_NO_PAD.encode(random::<9>()?));
         let info = describe(new, id, &key, now);
         self.write(Stored { info: Arc::new(info.clone()), hash: self.hash(&key) })?;
@@ -255,6 +255,20 @@ impl KeyRing {
             set(&mut limits.model_blocklist, patch.model_blocklist);
             set(&mut limits.default_model, patch.default_model);
         })
+    }
+
+    /// Puts a new key in the place of one, with all its limits; the second value is the key itself, shown this once. Once
+    /// this returns the old one opens nothing. Blocks until it is durable.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError::NoKey`], [`KeyError::Storage`].
+    pub fn rotate(&self, id: &str) -> Result<(KeyInfo, String), KeyError> {
+        let found = self.read().values().find(|stored| stored.info.id == id).cloned().ok_or(KeyError::NoKey)?;
+        let key = new_key()?;
+        let info = KeyInfo { prefix: shown(&key), ..KeyInfo::clone(&found.info) };
+        self.write(Stored { info: Arc::new(info.clone()), hash: self.hash(&key) })?;
+        Ok((info, key))
     }
 
     /// Revokes a key: once this returns it opens nothing. Blocks until it is durable.
@@ -309,12 +323,22 @@ fn describe(new: NewKey, id: String, key: &str, now: Timestamp) -> KeyInfo {
         workspace_id: new.workspace_id,
         name: new.name,
         scopes: if new.scopes.is_empty() { everything } else { new.scopes },
-        prefix: key.chars().take(SHOWN).collect(),
+        prefix: shown(key),
         created_at: now,
         expires_at: new.expires_at,
         revoked_at: None,
         limits: new.limits,
     }
+}
+
+/// A key that nobody had before.
+fn new_key() -> Result<String, KeyError> {
+    Ok(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random::<32>()?)))
+}
+
+/// What lists show of a key.
+fn shown(key: &str) -> String {
+    key.chars().take(SHOWN).collect()
 }
 
 fn random<const N: usize>() -> Result<[u8; N], KeyError> {

@@ -28,8 +28,6 @@ room! {
         app_url: Option<String> = "APP_URL", Kind::Text { allowed: "a URL", check: is_header };
         /// Name of your app for OpenRouter's rankings (`X-OpenRouter-Title`), where a caller sends none. Read by the gateway's client.
         app_title: Option<String> = "APP_TITLE", Kind::Text { allowed: "a line of ASCII text", check: is_header };
-        /// Workers that talk to upstreams, each with a client of its own; `0` takes one for each core. Read by the gateway's pool.
-        workers: usize = "GATEWAY_WORKERS", Kind::Integer { min: 0, max: 256 };
         /// Calls under way at most, all keys together; more are answered with 503 `overloaded`. Read by the gateway's pool.
         max_calls: usize = "GATEWAY_MAX_CALLS", Kind::Integer { min: 1, max: 1_000_000 };
         /// Milliseconds that connecting to an upstream may take. Read by the gateway's client.

@@ -83,6 +83,7 @@ routes! {
     "/admin/models/fetch"         { POST Admin models::fetch }
     "/admin/api/keys"             { GET Admin keys::list, POST Admin keys::create }
     "/admin/api/keys/{id}"        { PATCH Admin keys::change, DELETE Admin keys::revoke }
+    "/admin/api/keys/{id}/rotate" { POST Admin keys::rotate }
     "/readyz"                     { GET Open health::ready }
     "/health"                     { GET Open health::health }
     "/health/detailed"            { GET Open health::detailed }

@@ -35,7 +35,7 @@ pub static JSON: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(Api::openapi().t
         chat::completions, chat::legacy, chat::responses, chat::messages, chat::rerank, chat::images, chat::speech,
         chat::transcriptions, embeddings::embeddings, models::list, models::read_by_id, models::read, models::fetch,
         usage::own, usage::all, usage::rows,
-        items::read, items::change, items::erase, keys::list, keys::create, keys::change, keys::revoke,
+        items::read, items::change, items::erase, keys::list, keys::create, keys::change, keys::revoke, keys::rotate,
         health::alive, health::ready, health::health, health::detailed, metrics::metrics, docs::description, docs::page, docs::asset,
     ),
     components(schemas(ErrorBody, ErrorFields, wire::materials::MessageBody, wire::materials::TextBody)),

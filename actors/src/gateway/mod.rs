@@ -44,7 +44,6 @@ use limits::{Ask, LimitError, Limits};
 use memory::Writing;
 use pool::{Pool, refused};
 use std::collections::HashMap;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -132,12 +131,7 @@ impl Gateway {
         past.restore(&limits);
         let rest = Duration::from_millis(settings.breaker_rest_ms);
         let breakers = Arc::new(Breakers::new(settings.breaker_failures, BREAKER_WINDOW, rest));
-        let workers = match settings.workers {
-            0 => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
-            workers => workers,
-        };
-        let pool = Pool::start(workers, settings.max_calls, &client_settings(settings), &breakers)
-            .map_err(|error| error.to_string())?;
+        let pool = Pool::new(settings.max_calls, client_settings(settings), Arc::clone(&breakers));
         let catalogue = past.catalogue.as_deref().and_then(|json| Catalogue::read(json).ok()).unwrap_or_default();
         let others = settings.upstreams().map(|(name, base)| {
             let key = settings.upstream_key(name);

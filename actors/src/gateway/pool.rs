@@ -1,4 +1,7 @@
-//! The pool: actors that talk to upstreams, each with an HTTP client of its own on a thread of its own.
+//! The pool: actors that talk to upstreams, one on each thread that serves requests, with an HTTP client of its own.
+//!
+//! A call stays on the thread that took its request: handing it to another one and back costs two wake-ups, which is
+//! more than all the rest of our work (`docs/decisions/0006-gateway-in-the-process.md`).
 //!
 //! # Invariants
 //!
@@ -17,13 +20,12 @@ use crate::ledger::row::Ending;
 use actix::prelude::*;
 use bytes::Bytes;
 use cmg_gateway::breaker::Breakers;
-use cmg_gateway::client::{
-    BuildError, Call, End, Failure, FailureKind, Gateway as Client, Reply, Settings, Stream, Whole,
-};
+use cmg_gateway::client::{Call, End, Failure, FailureKind, Gateway as Client, Reply, Settings, Stream, Whole};
 use cmg_gateway::tally::Tally;
 use http::HeaderMap;
+use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -73,30 +75,47 @@ pub enum PoolError {
     Failed(Box<Failure>),
 }
 
-/// The workers.
+thread_local! {
+    /// The workers of this thread, by the number of their pool: nearly always one.
+    static WORKERS: RefCell<Vec<(u64, Addr<Worker>)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Tells pools apart that one process has had.
+static POOLS: AtomicU64 = AtomicU64::new(0);
+
+/// The workers: one on each thread that has made a call.
 pub(super) struct Pool {
-    workers: Vec<Addr<Worker>>,
-    next: AtomicUsize,
+    number: u64,
+    settings: Settings,
+    breakers: Arc<Breakers>,
     places: Arc<Semaphore>,
 }
 
 impl Pool {
-    /// Starts `count` workers that have `places` calls under way together at most.
-    pub(super) fn start(
-        count: usize,
-        places: usize,
-        settings: &Settings,
-        breakers: &Arc<Breakers>,
-    ) -> Result<Self, BuildError> {
-        let start = |_| -> Result<Addr<Worker>, BuildError> {
-            let client = Arc::new(Client::new(settings.clone(), Arc::clone(breakers))?);
-            Ok(Worker::start_in_arbiter(&Arbiter::new().handle(), |_| Worker { client }))
-        };
-        let workers = (0..count.max(1)).map(start).collect::<Result<_, _>>()?;
-        Ok(Self { workers, next: AtomicUsize::new(0), places: Arc::new(Semaphore::new(places)) })
+    /// A pool that has `places` calls under way at most.
+    pub(super) fn new(places: usize, settings: Settings, breakers: Arc<Breakers>) -> Self {
+        let number = POOLS.fetch_add(1, Ordering::Relaxed);
+        Self { number, settings, breakers, places: Arc::new(Semaphore::new(places)) }
     }
 
-    /// Has a call made by one of the workers.
+    /// The worker of this thread; begins with the thread's first call, and again after a fall.
+    fn worker(&self) -> Result<Addr<Worker>, PoolError> {
+        WORKERS.with_borrow_mut(|workers| {
+            workers.retain(|(_, worker)| worker.connected());
+            if let Some((_, worker)) = workers.iter().find(|(number, _)| *number == self.number) {
+                return Ok(worker.clone());
+            }
+            let client = Client::new(self.settings.clone(), Arc::clone(&self.breakers)).map_err(|error| {
+                tracing::error!(%error, "no client for the upstreams");
+                PoolError::Gone
+            })?;
+            let worker = Worker { client: Arc::new(client) }.start();
+            workers.push((self.number, worker.clone()));
+            Ok(worker)
+        })
+    }
+
+    /// Has a call made by the worker of this thread.
     pub(super) async fn call(
         &self,
         call: Call,
@@ -107,8 +126,7 @@ impl Pool {
             account.close(refused(503, "overloaded"), None);
             return Err(PoolError::Full);
         };
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        let worker = self.workers.get(turn % self.workers.len().max(1)).ok_or(PoolError::Gone)?;
+        let worker = self.worker()?;
         let (answer, answered) = oneshot::channel();
         // The permit was taken before: the mailbox holds no more than the places.
         worker.do_send(Run { call, account, writing, place, answer });
@@ -117,7 +135,7 @@ impl Pool {
 
     /// Has a call of our own made, which is on nobody's account; the failure in words.
     pub(super) async fn ask(&self, call: Call) -> Result<Reply, String> {
-        let worker = self.workers.first().ok_or("the server is stopping")?;
+        let worker = self.worker().map_err(|_| "there is no client for the upstreams")?;
         let (answer, answered) = oneshot::channel();
         worker.send(Ask { call, answer }).await.map_err(|_| "the server is stopping")?;
         let reply = answered.await.map_err(|_| "the server is stopping")?;

@@ -55,6 +55,14 @@ pub async fn change(admin: Admin, id: Path<String>, body: Json<KeyPatchBody>) ->
     json(&KeyView::from(info))
 }
 
+/// Puts a new key in the place of one, with all its limits; the old one opens nothing from now on.
+#[utoipa::path(post, path = "/admin/api/keys/{id}/rotate", tag = "admin", params(("id" = String, Path, description = "The key's id")),
+    responses((status = 200, description = "The new key, shown this once.", body = NewKeyAnswer)))]
+pub async fn rotate(admin: Admin, id: Path<String>) -> Result<HttpResponse, ApiError> {
+    let (info, key) = aside(admin, move |keys| keys.rotate(&id)).await?;
+    json(&NewKeyAnswer { key, info: info.into() })
+}
+
 /// Revokes a key: from now on it opens nothing.
 #[utoipa::path(delete, path = "/admin/api/keys/{id}", tag = "admin", params(("id" = String, Path, description = "The key's id")),
     responses((status = 200, description = "The key as it was.", body = KeyView)))]

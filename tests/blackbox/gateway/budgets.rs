@@ -133,6 +133,23 @@ fn lists_and_default_models_of_a_key_hold() {
 }
 
 #[test]
+fn a_rotated_key_keeps_its_limits_and_its_predecessor_opens_nothing() {
+    let pair = Pair::start();
+    let made = pair.server.new_key(&json!({"workspace_id": "w", "name": "n", "model_allowlist": ["standin/ok"]}));
+    let path = format!("/admin/api/keys/{}/rotate", made["id"].as_str().unwrap());
+
+    let rotated = pair.server.admin().post(&path, &json!({})).done();
+
+    assert_eq!((&rotated["id"], &rotated["workspace_id"]), (&made["id"], &made["workspace_id"]));
+    let (old, new) = (made["key"].as_str().unwrap(), rotated["key"].as_str().unwrap());
+    pair.server.with_key(old).get("/v1/threads").refused(401, "invalid_api_key");
+    let client = pair.server.with_key(new);
+    client.post("/v1/chat/completions", &bounded("standin/ok")).done();
+    client.post("/v1/chat/completions", &bounded("standin/echo")).refused(403, "model_not_allowed");
+    pair.server.admin().post("/admin/api/keys/key_nobody/rotate", &json!({})).refused(404, "not_found");
+}
+
+#[test]
 fn limits_that_make_no_sense_are_refused_by_name() {
     let server = Server::start();
     for (field, value) in

@@ -41,7 +41,6 @@ impl Pair {
             ("GATEWAY_FIRST_BYTE_MS", "1500"),
             ("GATEWAY_IDLE_MS", "1000"),
             ("GATEWAY_TOTAL_MS", "10000"),
-            ("GATEWAY_WORKERS", "2"),
         ];
         all.extend_from_slice(env);
         let server = Server::start_with(&all);

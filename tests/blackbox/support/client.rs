@@ -244,6 +244,7 @@ impl Answer {
 /// The `type` that goes with a status and code.
 fn type_of(status: u16, code: &str) -> &'static str {
     match (status, code) {
+        (_, code) if code.starts_with("upstream_") => "upstream_error",
         (401, _) => "authentication_error",
         (403, _) => "permission_error",
         (404, _) => "not_found_error",
