@@ -94,6 +94,9 @@ impl System {
         if self.supervisor.send(Stop).await.is_err() {
             tracing::warn!("the supervisor was gone before it was stopped");
         }
+        if let Err(error) = self.directory.gateway().ledger().flush().await {
+            tracing::error!(%error, "the last rows of the ledger were not kept");
+        }
         let store = self.directory.shared.store.clone();
         if tokio::task::spawn_blocking(move || store.close()).await.is_err() {
             tracing::error!("closing the journal failed");

@@ -817,8 +817,10 @@ def _():
 
 @promise("memory with nothing but a thread reads and writes")
 def _():
-    alone = lambda thread: {"extra_headers": {"x-cmg-thread": thread}}
-    remembers(lambda thread: whole(FACT, **alone(thread)), lambda thread: whole(QUESTION, **alone(thread)))
+    def alone(words):
+        return lambda thread: whole(words, extra_headers={"x-cmg-thread": thread})
+
+    remembers(alone(FACT), alone(QUESTION))
 
 
 @promise("memory: what a call wrote is in x-cmg-memory-written and there when it is answered")

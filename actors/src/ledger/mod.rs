@@ -4,8 +4,9 @@
 //!
 //! # Promise
 //!
-//! What [`Ledger::write`] answered survives `kill -9`. What [`Ledger::post`] took is on its way to the disk and shares
-//! the next sync: a crash may lose the rows of the last milliseconds, never one that a list has shown.
+//! What [`Ledger::write`] answered survives `kill -9`. What [`Ledger::post`] took waits [`LINGER`] for others to share a
+//! sync with: a crash may lose the rows of the last moment, never one that a list has shown. Where the disk has no room,
+//! rows wait for some.
 //!
 //! # Deliberately absent
 //!
@@ -34,6 +35,13 @@ const LOOK: Duration = Duration::from_secs(30);
 const SNAPSHOT_AFTER: u64 = 16 << 20;
 /// Entries that may wait in the mailbox.
 const QUEUE: usize = 8192;
+/// How long a posted entry waits for others: a sync for each took two thirds of a call's processor time.
+const LINGER: Duration = Duration::from_millis(25);
+/// Entries that are written together at most.
+const BATCH: usize = 256;
+/// When entries that could not be written are tried again, and how many wait for that at most.
+const RETRY: Duration = Duration::from_secs(1);
+const KEPT: usize = 100_000;
 
 /// The way to the ledger. Cheap to clone.
 #[derive(Clone)]
@@ -53,15 +61,24 @@ impl Ledger {
 
     /// Hands an entry over without waiting for the disk.
     pub fn post(&self, entry: Entry) {
-        match self.address.try_send(Write(entry)) {
+        match self.address.try_send(Post(entry)) {
             Ok(()) => {}
             // The sender waits for room instead of the row being lost; callers are bounded by the calls under way.
-            Err(SendError::Full(Write(entry))) => {
+            Err(SendError::Full(Post(entry))) => {
                 let address = self.address.clone();
-                actix_rt::spawn(async move { drop(address.send(Write(entry)).await) });
+                actix_rt::spawn(async move { address.send(Post(entry)).await });
             }
             Err(SendError::Closed(_)) => tracing::error!("a row came after the ledger was closed"),
         }
+    }
+
+    /// Makes durable what was posted.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryError`] when it was not kept, or nobody can tell.
+    pub async fn flush(&self) -> Result<(), MemoryError> {
+        self.address.send(Flush).await.map_err(|_| MemoryError::NotReady)?
     }
 
     /// Reads something from the state.
@@ -126,7 +143,17 @@ impl Found {
         let Self { store, no, head, state } = self;
         let address = LedgerActor::start_in_arbiter(home, move |context| {
             context.set_mailbox_capacity(QUEUE);
-            LedgerActor { store, no, next_seq: head + 1, durable: head, waiting: VecDeque::new(), state, busy: false }
+            LedgerActor {
+                store,
+                no,
+                next_seq: head + 1,
+                durable: head,
+                posted: Vec::new(),
+                lingering: false,
+                waiting: VecDeque::new(),
+                state,
+                busy: false,
+            }
         });
         Ledger { address }
     }
@@ -139,38 +166,105 @@ struct LedgerActor {
     next_seq: u64,
     /// The last frame that the state holds.
     durable: u64,
-    /// Frames on their way to the disk, in order, and what became of them.
-    waiting: VecDeque<(u64, Entry, Option<bool>)>,
+    /// Entries that wait for others, in order.
+    posted: Vec<Entry>,
+    /// Whether they will be written soon.
+    lingering: bool,
+    /// Batches on their way to the disk, in order: their last frames, and what became of them.
+    waiting: VecDeque<(u64, Vec<Entry>, Option<bool>)>,
     state: State,
     /// Whether a snapshot is being written.
     busy: bool,
 }
 
 impl LedgerActor {
-    fn enqueue(&mut self, payload: Vec<u8>, entry: Entry) -> Result<cmg_snapshots::AppendTicket, MemoryError> {
-        let frame = |seq: u64, payload: Vec<u8>| vec![NewFrame { seq, thread_no: PART, payload }];
-        let ticket = match self.store.append(self.no, frame(self.next_seq, payload.clone())) {
+    /// Hands everything posted to the journal; `None` when there was nothing. What cannot be written stays posted.
+    fn enqueue(&mut self) -> Result<Option<(u64, cmg_snapshots::AppendTicket)>, MemoryError> {
+        if self.posted.is_empty() {
+            return Ok(None);
+        }
+        let ticket = match self.append() {
             // After a failed commit the journal goes on behind its last durable frame; so do we.
-            Err(AppendError::OutOfOrder { expected, .. }) if self.next_seq != expected => {
+            Err(Refused::Journal(AppendError::OutOfOrder { expected, .. })) if self.next_seq != expected => {
                 self.next_seq = expected;
-                self.store.append(self.no, frame(expected, payload))?
+                self.append()
             }
-            other => other?,
+            other => other,
         };
-        self.waiting.push_back((self.next_seq, entry, None));
-        self.next_seq += 1;
-        Ok(ticket)
+        let ticket = ticket.map_err(MemoryError::from)?;
+        let entries = std::mem::take(&mut self.posted);
+        let last = self.next_seq + entries.len() as u64 - 1;
+        self.next_seq = last + 1;
+        self.waiting.push_back((last, entries, None));
+        Ok(Some((last, ticket)))
     }
 
-    /// Notes what became of a frame, and takes in, in order, what is durable.
-    fn settle(&mut self, seq: u64, durable: bool) {
-        if let Some((.., outcome)) = self.waiting.iter_mut().find(|(of, _, outcome)| *of == seq && outcome.is_none()) {
+    fn append(&self) -> Result<cmg_snapshots::AppendTicket, Refused> {
+        let frame = |(seq, entry): (u64, &Entry)| {
+            Ok(NewFrame { seq, thread_no: PART, payload: codec::encode(entry).map_err(|_| Refused::Encoding)? })
+        };
+        let frames = (self.next_seq..).zip(&self.posted).map(frame).collect::<Result<_, Refused>>()?;
+        Ok(self.store.append(self.no, frames)?)
+    }
+
+    /// Writes what was posted; where that fails it is tried again later.
+    fn write_posted(&mut self, context: &mut Context<Self>) {
+        match self.enqueue() {
+            Ok(None) => {}
+            Ok(Some((last, ticket))) => {
+                let done = ticket.into_actor(self).map(move |outcome, this, context| {
+                    if outcome.is_err() {
+                        tracing::error!("rows of the ledger were not kept; they are tried again");
+                        this.take_back(last);
+                        this.linger(RETRY, context);
+                    } else {
+                        this.settle(last, true);
+                    }
+                });
+                context.spawn(done);
+            }
+            Err(error) => {
+                tracing::error!(%error, waiting = self.posted.len(), "rows of the ledger wait to be written");
+                let excess = self.posted.len().saturating_sub(KEPT);
+                if excess > 0 {
+                    tracing::error!(excess, "rows of the ledger are lost");
+                    self.posted.drain(..excess);
+                }
+                self.linger(RETRY, context);
+            }
+        }
+    }
+
+    /// Has what was posted written after a while.
+    fn linger(&mut self, after: Duration, context: &mut Context<Self>) {
+        if !self.lingering {
+            self.lingering = true;
+            context.run_later(after, |this, context| {
+                this.lingering = false;
+                this.write_posted(context);
+            });
+        }
+    }
+
+    /// Posts a batch again that did not get to the disk.
+    fn take_back(&mut self, last: u64) {
+        if let Some(at) = self.waiting.iter().position(|(of, ..)| *of == last)
+            && let Some((_, mut entries, _)) = self.waiting.remove(at)
+        {
+            entries.append(&mut self.posted);
+            self.posted = entries;
+        }
+    }
+
+    /// Notes what became of a batch, and takes in, in order, what is durable.
+    fn settle(&mut self, last: u64, durable: bool) {
+        if let Some((.., outcome)) = self.waiting.iter_mut().find(|(of, _, outcome)| *of == last && outcome.is_none()) {
             *outcome = Some(durable);
         }
-        while let Some((seq, entry, outcome)) = self.waiting.pop_front_if(|(.., outcome)| outcome.is_some()) {
+        while let Some((last, entries, outcome)) = self.waiting.pop_front_if(|(.., outcome)| outcome.is_some()) {
             if outcome == Some(true) {
-                self.state.apply(entry);
-                self.durable = seq;
+                entries.into_iter().for_each(|entry| self.state.apply(entry));
+                self.durable = last;
             }
         }
     }
@@ -208,7 +302,43 @@ impl Actor for LedgerActor {
     }
 }
 
-/// An entry to be written.
+/// Why a batch was not taken.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error(transparent)]
+    Journal(#[from] AppendError),
+    #[error("an entry cannot be encoded")]
+    Encoding,
+}
+
+impl From<Refused> for MemoryError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Journal(error) => error.into(),
+            Refused::Encoding => Self::Internal,
+        }
+    }
+}
+
+/// An entry to be written soon.
+#[derive(Message)]
+#[rtype(result = "()")]
+struct Post(Entry);
+
+impl Handler<Post> for LedgerActor {
+    type Result = ();
+
+    fn handle(&mut self, Post(entry): Post, context: &mut Self::Context) {
+        self.posted.push(entry);
+        if self.posted.len() == BATCH {
+            self.write_posted(context);
+        } else {
+            self.linger(LINGER, context);
+        }
+    }
+}
+
+/// An entry to be written now, with all that was posted before it.
 #[derive(Message)]
 #[rtype(result = "Result<(), MemoryError>")]
 struct Write(Entry);
@@ -217,22 +347,48 @@ impl Handler<Write> for LedgerActor {
     type Result = ResponseActFuture<Self, Result<(), MemoryError>>;
 
     fn handle(&mut self, Write(entry): Write, _: &mut Self::Context) -> Self::Result {
-        let ticket = codec::encode(&entry)
-            .map_err(|error| {
-                tracing::error!(%error, "an entry of the ledger cannot be encoded");
-                MemoryError::Internal
-            })
-            .and_then(|payload| self.enqueue(payload, entry));
-        let ticket = match ticket {
-            Ok(ticket) => ticket,
+        self.posted.push(entry);
+        self.write_now(true)
+    }
+}
+
+/// All that was posted is to be written now.
+#[derive(Message)]
+#[rtype(result = "Result<(), MemoryError>")]
+struct Flush;
+
+impl Handler<Flush> for LedgerActor {
+    type Result = ResponseActFuture<Self, Result<(), MemoryError>>;
+
+    fn handle(&mut self, _: Flush, _: &mut Self::Context) -> Self::Result {
+        self.write_now(false)
+    }
+}
+
+impl LedgerActor {
+    /// Writes what was posted and answers when it is durable; on failure the last entry, if it is its sender's own, is
+    /// given up, and the others stay posted.
+    fn write_now(&mut self, own: bool) -> ResponseActFuture<Self, Result<(), MemoryError>> {
+        let (last, ticket) = match self.enqueue() {
+            Ok(Some(queued)) => queued,
+            Ok(None) => return Box::pin(fut::ok(())),
             Err(error) => {
-                tracing::error!(%error, "an entry of the ledger was not kept");
+                if own {
+                    self.posted.pop();
+                }
                 return Box::pin(fut::err(error));
             }
         };
-        let seq = self.next_seq - 1;
-        Box::pin(ticket.into_actor(self).map(move |outcome, this, _| {
-            this.settle(seq, outcome.is_ok());
+        Box::pin(ticket.into_actor(self).map(move |outcome, this, context| {
+            if outcome.is_ok() {
+                this.settle(last, true);
+            } else {
+                if own && let Some((_, entries, _)) = this.waiting.iter_mut().find(|(of, ..)| *of == last) {
+                    entries.pop();
+                }
+                this.take_back(last);
+                this.linger(RETRY, context);
+            }
             outcome.map_err(MemoryError::from)
         }))
     }

@@ -24,8 +24,8 @@ use std::time::{Duration, Instant};
 
 /// How long one side is measured before the other has its turn.
 const SLICE: Duration = Duration::from_millis(500);
-/// Chunks of a streamed answer.
-const CHUNKS: u64 = 20;
+/// Chunks of the stand-in's streamed answer.
+const CHUNKS: u64 = 6;
 /// The stand-in's key, which it does not look at.
 const UPSTREAM_KEY: &str = "sk-or-bench";
 const DIRECT: &str = "/api/v1/chat/completions";
@@ -143,8 +143,7 @@ fn one_line(
     seconds: u64,
     progress: &Progress,
 ) -> Result<(Line, u64), BenchError> {
-    let model = if streamed { format!("standin/chunks-{CHUNKS}") } else { "standin/ok".to_owned() };
-    let body = serde_json::json!({"model": model, "stream": streamed, "max_tokens": 100,
+    let body = serde_json::json!({"model": "standin/ok", "stream": streamed, "max_tokens": 100,
         "messages": [{"role": "system", "content": "Be brief. ".repeat(20)}, {"role": "user", "content": "Say hello. ".repeat(50)}]});
     let body = body.to_string();
     let (mut plain, mut through) = (Side::new()?, Side::new()?);
