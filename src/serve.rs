@@ -61,12 +61,22 @@ pub fn serve(file: Option<PathBuf>) -> ExitCode {
         }
     };
     crate::telemetry::start(&config);
+    small_pages();
     match actix_web::rt::System::new().block_on(run(config)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             cli::complain(&error);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Has the system give memory out in small pages: in huge ones an idle server takes 120 MB in place of 48, since the
+/// allocator's arenas are touched here and there. Recalls were as fast (medians of two runs each way).
+fn small_pages() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(true) {
+        tracing::debug!(%error, "huge pages stay on");
     }
 }
 

@@ -117,7 +117,7 @@ pub struct Upstream {
     pub base: String,
     /// The bearer token, if it wants one.
     pub key: Option<Key>,
-    /// Headers of every request; they win over the client's.
+    /// Headers of every request where the client sends none of that name.
     pub extra: Vec<(HeaderName, HeaderValue)>,
 }
 

@@ -412,7 +412,7 @@ async fn an_answer_that_falls_silent_or_grows_without_end_is_left() {
     let (silent, endless, announced) =
         (failure(&silent, false).await, failure(&endless, false).await, failure(&announced, false).await);
 
-    assert_eq!((silent.kind, silent.status, silent.code), (FailureKind::IdleTimeout, 504, "upstream_timeout_idle"));
+    assert_eq!((silent.kind, silent.status, silent.code), (FailureKind::IdleTimeout, 504, "upstream_idle_timeout"));
     assert_eq!((endless.kind, endless.status), (FailureKind::TooLarge, 502));
     assert_eq!(announced.kind, FailureKind::TooLarge);
 }
@@ -432,7 +432,7 @@ async fn an_upstream_that_says_nothing_is_left_in_time_and_named() {
     let failure = failure(&server, false).await;
 
     assert_eq!((failure.kind, failure.status, failure.attempts), (FailureKind::FirstByteTimeout, 504, 2));
-    assert_eq!((failure.code, failure.error_type.as_str()), ("upstream_timeout_first_byte", "timeout"));
+    assert_eq!((failure.code, failure.error_type.as_str()), ("upstream_first_byte_timeout", "timeout"));
     assert!(begun.elapsed() >= Duration::from_millis(500));
     server.until(|notes| notes.gone.load(Ordering::SeqCst) == 2).await;
 }
@@ -732,7 +732,8 @@ async fn an_end_without_done_is_complete_only_when_all_was_said() {
     let bare = r#"{"choices":[{"delta":{"content":"x"}}]}"#;
     for (events, end) in [
         (vec![CHUNK, LAST], End::Complete),
-        (vec![CHUNK, finish], End::Cut),
+        (vec![CHUNK, finish], End::Complete),
+        (vec![CHUNK, bare], End::Cut),
         (vec![CHUNK, bare, "[DONE]"], End::Complete),
         (vec![CHUNK, finish, "[DONE]"], End::Complete),
     ] {

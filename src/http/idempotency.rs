@@ -1,7 +1,7 @@
 //! Idempotency keys: the same request under the same key gets the same answer for 24 hours.
 //!
-//! At most [`MOST`] answers are kept, the oldest going first. Each is in the ledger before it is given, and so survives
-//! a restart; one over [`LARGEST`] bytes is kept in memory alone.
+//! At most [`MOST`] answers of [`MOST_BYTES`] bytes together are kept, the oldest going first. Each is in the ledger
+//! before it is given, and so survives a restart. One over [`LARGEST`] bytes is not kept: its request is done again.
 //!
 //! # Invariants
 //!
@@ -26,8 +26,9 @@ pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key
 pub const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// Answers that are kept at most.
 pub const MOST: usize = 10_000;
-/// Bytes of an answer that is kept beyond a restart.
+/// Bytes of an answer that is kept, and of all that are kept together.
 const LARGEST: usize = 1 << 20;
+const MOST_BYTES: usize = 64 << 20;
 /// How long an answer is kept.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Characters that a key may have at most.
@@ -52,6 +53,8 @@ struct Shelf {
     /// Names in order of their beginning; an outdated one is skipped by its number.
     order: VecDeque<(u64, Name)>,
     next: u64,
+    /// Bytes of all answers.
+    bytes: usize,
 }
 
 /// The answers that are kept.
@@ -72,9 +75,11 @@ pub struct Slot(Option<(Data<App>, Name, u64)>);
 impl Slot {
     /// Keeps the answer; durable when this returns, unless the ledger cannot be written: then for this run alone.
     pub async fn keep(mut self, answer: &Bytes) {
+        if answer.len() > LARGEST {
+            return;
+        }
         let Some((app, name, number)) = self.0.take() else { return };
-        let digest = app.answers.shelf().fill(&name, number, answer);
-        let Some(digest) = digest.filter(|_| answer.len() <= LARGEST) else { return };
+        let Some(digest) = app.answers.shelf().fill(&name, number, answer) else { return };
         let (workspace, key) = (name.0.as_str().to_owned(), name.1);
         let stored = StoredAnswer { workspace, key, digest, at: clock::now(), body: answer.to_vec() };
         let Ok(directory) = app.gate.directory() else { return };
@@ -182,12 +187,12 @@ impl Shelf {
         while let Some((number, name)) = self.order.front() {
             let entry = self.entries.get(name).filter(|entry| entry.number == *number);
             let stays = entry.is_some_and(|entry| now.saturating_duration_since(entry.begun) < KEPT);
-            if stays && self.entries.len() < MOST {
+            if stays && self.entries.len() < MOST && self.bytes <= MOST_BYTES {
                 return;
             }
             let there = entry.is_some();
             if let Some((_, name)) = self.order.pop_front().filter(|_| there) {
-                self.entries.remove(&name);
+                self.remove(&name);
             }
         }
     }
@@ -196,12 +201,18 @@ impl Shelf {
     fn fill(&mut self, name: &Name, number: u64, answer: &Bytes) -> Option<[u8; 32]> {
         let entry = self.entries.get_mut(name).filter(|entry| entry.number == number)?;
         entry.answer = Some(answer.clone());
+        self.bytes += answer.len();
         Some(entry.digest)
+    }
+
+    fn remove(&mut self, name: &Name) {
+        let answer = self.entries.remove(name).and_then(|entry| entry.answer);
+        self.bytes = self.bytes.saturating_sub(answer.map_or(0, |answer| answer.len()));
     }
 
     fn forget(&mut self, name: &Name, number: u64) {
         if self.entries.get(name).is_some_and(|entry| entry.number == number) {
-            self.entries.remove(name);
+            self.remove(name);
         }
     }
 }

@@ -72,6 +72,7 @@ routes! {
     "/v1/embeddings"              { POST Writer embeddings::embeddings }
     "/v1/rerank"                  { POST Writer chat::rerank }
     "/v1/images"                  { POST Writer chat::images }
+    "/v1/images/generations"      { POST Writer chat::generations }
     "/v1/audio/speech"            { POST Writer chat::speech }
     "/v1/audio/transcriptions"    { POST Writer chat::transcriptions }
     "/v1/models"                  { GET Reader models::list }
@@ -102,6 +103,7 @@ pub const UPSTREAM_PATHS: &[&str] = &[
     "/v1/embeddings",
     "/v1/rerank",
     "/v1/images",
+    "/v1/images/generations",
     "/v1/audio/speech",
     "/v1/audio/transcriptions",
 ];

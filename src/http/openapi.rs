@@ -32,7 +32,7 @@ pub static JSON: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(Api::openapi().t
     paths(
         ingest::ingest, recall::recall, workingset::workingset, expand::expand, expand::raw, feedback::feedback,
         threads::list, threads::read, threads::erase, threads::items, transfer::export, transfer::import,
-        chat::completions, chat::legacy, chat::responses, chat::messages, chat::rerank, chat::images, chat::speech,
+        chat::completions, chat::legacy, chat::responses, chat::messages, chat::rerank, chat::images, chat::generations, chat::speech,
         chat::transcriptions, embeddings::embeddings, models::list, models::read_by_id, models::read, models::fetch,
         usage::own, usage::all, usage::rows,
         items::read, items::change, items::erase, keys::list, keys::create, keys::change, keys::revoke, keys::rotate,

@@ -11,7 +11,7 @@ use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use cmg_actors::gateway::limits::{Budget, Holder, LimitError};
 use cmg_actors::gateway::{GatewayError, PoolError};
-use cmg_gateway::client::{Failure, FailureKind};
+use cmg_gateway::client::Failure;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -54,15 +54,12 @@ pub fn take_over(answer: &mut HttpResponseBuilder, headers: &http::HeaderMap) {
 /// What a failed call answers: the upstream's own error where there is one, with our code and the request's id.
 #[must_use]
 pub fn failed(failure: &Failure, request_id: &str) -> HttpResponse {
-    let (code, status) = code_of(failure);
-    let kind = kind_of(status);
+    let (code, status) = (failure.code, failure.status);
     let mut error = own_fields(failure);
     error.insert("message".into(), json!(failure.message));
-    error.insert("type".into(), json!(kind));
+    error.entry("type").or_insert_with(|| json!(kind_of(status)));
     error.entry("param").or_insert(Value::Null);
-    if failure.upstream.is_none() {
-        error.insert("code".into(), json!(code));
-    }
+    error.entry("code").or_insert_with(|| json!(code));
     error.insert("gateway_code".into(), json!(code));
     error.insert("request_id".into(), json!(request_id));
     let metadata = error.entry("metadata").or_insert_with(|| json!({}));
@@ -82,24 +79,6 @@ pub fn failed(failure: &Failure, request_id: &str) -> HttpResponse {
 fn own_fields(failure: &Failure) -> Map<String, Value> {
     let object = failure.upstream.as_ref().and_then(|error| error.object.as_ref());
     object.and_then(|object| serde_json::from_str(object.get()).ok()).unwrap_or_default()
-}
-
-/// Our code for a failure, and the status that the caller gets.
-fn code_of(failure: &Failure) -> (&'static str, u16) {
-    match failure.kind {
-        FailureKind::Connect => ("upstream_unreachable", failure.status),
-        FailureKind::FirstByteTimeout => ("upstream_first_byte_timeout", 504),
-        FailureKind::IdleTimeout => ("upstream_idle_timeout", 504),
-        FailureKind::TotalTimeout => ("upstream_total_timeout", 504),
-        // The gateway's credentials are not the caller's: a 401 would send it looking for a mistake of its own.
-        FailureKind::Refused if failure.status == 401 => ("upstream_error", 502),
-        FailureKind::Refused => ("upstream_error", failure.status),
-        FailureKind::Malformed => ("upstream_malformed", 502),
-        FailureKind::BreakerOpen => ("upstream_resting", 503),
-        FailureKind::Cut => ("upstream_cut", 502),
-        FailureKind::TooLarge => ("upstream_too_large", 502),
-        FailureKind::Unsendable => ("invalid_value", 400),
-    }
 }
 
 /// The family of a status, as `OpenAI` clients know it.

@@ -106,14 +106,6 @@ impl Account {
         Self { inner: Some(Box::new(inner)) }
     }
 
-    /// Says that memory added so many tokens to the prompt.
-    pub fn add_memory(&mut self, tokens: u32) {
-        if let Some(open) = &mut self.inner {
-            open.row.memory_tokens = tokens;
-            open.prompt_estimate += u64::from(tokens);
-        }
-    }
-
     /// When the call began.
     #[must_use]
     pub fn begun(&self) -> Option<Instant> {
@@ -211,8 +203,7 @@ fn micros(time: Duration) -> u64 {
 impl Limits {
     /// Books what `/generation` told of a row in place of what was estimated.
     pub(crate) fn settle_later(&self, row: &Row, spent: &Spent) {
-        let tokens = spent.tokens().saturating_sub(row.spent.tokens());
-        let cost = cmg_gateway::money::Nanos(spent.cost.0.saturating_sub(row.spent.cost.0));
-        self.correct(&row.key_id, &row.workspace, tokens, cost, clock::now());
+        let (before, after) = ((row.spent.tokens(), row.spent.cost), (spent.tokens(), spent.cost));
+        self.correct(&row.key_id, &row.workspace, before, after, clock::now());
     }
 }

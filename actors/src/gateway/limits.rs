@@ -155,6 +155,14 @@ impl Meter {
     }
 }
 
+impl Meter {
+    fn take_back(&mut self, tokens: u64, cost: Nanos) {
+        self.day_tokens = self.day_tokens.saturating_sub(tokens);
+        self.day_cost = self.day_cost.saturating_sub(cost.0);
+        self.month_cost = self.month_cost.saturating_sub(cost.0);
+    }
+}
+
 /// What a holder may spend; `None`: as much as it likes.
 #[derive(Debug, Clone, Copy, Default)]
 struct Caps {
@@ -192,6 +200,7 @@ impl std::hash::Hash for Holder {
 /// A key's rate, as it was set when the bucket was made.
 struct Rate {
     requests: u32,
+    window: Duration,
     bucket: Bucket,
 }
 
@@ -254,7 +263,7 @@ impl Limits {
     /// The key's bucket; a new one where its rate was changed.
     fn rate(&self, key_id: &str, requests: u32, window: Duration) -> Option<Arc<Rate>> {
         let known = |rates: &HashMap<String, Arc<Rate>>| {
-            rates.get(key_id).filter(|rate| rate.requests == requests).map(Arc::clone)
+            rates.get(key_id).filter(|rate| (rate.requests, rate.window) == (requests, window)).map(Arc::clone)
         };
         if requests == 0 {
             return None;
@@ -265,7 +274,7 @@ impl Limits {
         let at_once = NonZeroU32::new(self.settings.rate_limit_burst.saturating_add(1).min(requests))?;
         let quota = Quota::with_period(window / requests)?.allow_burst(at_once);
         let bucket = RateLimiter::direct(quota).with_middleware::<StateInformationMiddleware>();
-        let rate = Arc::new(Rate { requests, bucket });
+        let rate = Arc::new(Rate { requests, window, bucket });
         let mut rates = self.rates.write().unwrap_or_else(PoisonError::into_inner);
         Some(known(&rates).unwrap_or_else(|| {
             rates.insert(key_id.to_owned(), Arc::clone(&rate));
@@ -308,13 +317,14 @@ impl Limits {
         Ok(Reservation { limits: Arc::clone(self), places: [key, workspace], tokens: ask.tokens, cost, spent: None })
     }
 
-    /// Books what was learnt of a call after its reservation was settled.
-    pub fn correct(&self, key_id: &str, workspace: &str, tokens: u64, cost: Nanos, now: Timestamp) {
+    /// Books what was learnt of a call after its reservation was settled, in place of what was booked then.
+    pub fn correct(&self, key_id: &str, workspace: &str, before: (u64, Nanos), after: (u64, Nanos), now: Timestamp) {
         let mut meters = self.lock();
         for place in [(Holder::Key, key_id.to_owned()), (Holder::Workspace, workspace.to_owned())] {
             let meter = meters.entry(place).or_default();
             meter.turn(now);
-            meter.spend(tokens, cost);
+            meter.spend(after.0, after.1);
+            meter.take_back(before.0, before.1);
         }
     }
 

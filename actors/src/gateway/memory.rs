@@ -36,18 +36,15 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// The mode of this public name; `None` for `off`.
-    ///
-    /// # Errors
-    ///
-    /// For every other name.
-    pub fn parse(name: &str) -> Result<Option<Self>, ()> {
+    /// The mode of this public name: `Some(None)` for `off`, `None` for a name that is none.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Option<Self>> {
         match name {
-            "read" => Ok(Some(Self::Read)),
-            "write" => Ok(Some(Self::Write)),
-            "readwrite" => Ok(Some(Self::ReadWrite)),
-            "off" => Ok(None),
-            _ => Err(()),
+            "read" => Some(Some(Self::Read)),
+            "write" => Some(Some(Self::Write)),
+            "readwrite" => Some(Some(Self::ReadWrite)),
+            "off" => Some(None),
+            _ => None,
         }
     }
 
@@ -107,7 +104,7 @@ pub async fn prepare(
     body: &mut Body,
 ) -> Prepared {
     let Some(talk) = Talk::read(body) else {
-        return Prepared { problem: Some("the messages cannot be read"), ..Prepared::default() };
+        return Prepared { problem: Some("unreadable_messages"), ..Prepared::default() };
     };
     let mut prepared = Prepared::default();
     if wish.mode.writes() {
@@ -211,10 +208,10 @@ struct Part<'a> {
 impl Talk {
     fn read(body: &Body) -> Option<Self> {
         let messages: Vec<Box<RawValue>> = serde_json::from_str(body.raw("messages")?.get()).ok()?;
-        let role = |message: &Box<RawValue>| {
+        let role = |message: &RawValue| {
             serde_json::from_str::<Turn<'_>>(message.get()).ok().map(|turn| turn.role.into_owned())
         };
-        let roles = messages.iter().map(role).collect::<Option<_>>()?;
+        let roles = messages.iter().map(|message| role(message)).collect::<Option<_>>()?;
         Some(Self { messages, roles })
     }
 

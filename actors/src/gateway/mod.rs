@@ -13,7 +13,7 @@
 //!
 //! # Deliberately absent
 //!
-//! HTTP's statuses and headers of our own answers.
+//! What an answer of ours looks like: its headers and its body.
 
 pub mod account;
 pub mod limits;
@@ -80,10 +80,14 @@ pub struct Intent<'a> {
     pub route: &'a str,
     /// The model that the request names.
     pub model: Option<&'a str>,
+    /// Models that the upstream may fall back to.
+    pub fallbacks: &'a [String],
     /// Whether the answer shall be a stream.
     pub streamed: bool,
     /// Bytes of the request's body: for the reservation.
     pub body_bytes: usize,
+    /// Tokens that memory added to the prompt.
+    pub memory_tokens: u32,
     /// The most tokens that the answer may have, where the request says so.
     pub max_tokens: Option<u64>,
 }
@@ -160,6 +164,18 @@ impl Gateway {
         self.inner.limits.request(key_id, limits.rpm_limit)
     }
 
+    /// The model behind a name that a caller used.
+    #[must_use]
+    pub fn resolve<'a>(&'a self, name: &'a str) -> &'a str {
+        self.inner.settings.resolve(name)
+    }
+
+    /// True when a key may use a model.
+    #[must_use]
+    pub fn allows(&self, limits: &KeyLimits, model: &str) -> bool {
+        allowed(limits, model)
+    }
+
     /// How a key stands with its tokens of the day; `None` without a quota.
     #[must_use]
     pub fn tokens(&self, key_id: &str, limits: &KeyLimits) -> Option<limits::TokenState> {
@@ -189,8 +205,9 @@ impl Gateway {
         let named = intent.model.or(limits.default_model.as_deref()).or(inner.settings.default_model.as_deref());
         let model = inner.settings.resolve(named.ok_or(GatewayError::NoModel)?);
         model.clone_into(&mut row.model);
-        if !allowed(limits, model) {
-            return Err(GatewayError::ModelNotAllowed(model.to_owned()));
+        let all = std::iter::once(model).chain(intent.fallbacks.iter().map(String::as_str));
+        if let Some(refused) = all.into_iter().find(|model| !allowed(limits, model)) {
+            return Err(GatewayError::ModelNotAllowed(refused.to_owned()));
         }
         let (upstream, upstream_model) = self.upstream_of(model).ok_or(GatewayError::NotConfigured)?;
         row.upstream.clone_from(&upstream.name);
@@ -199,7 +216,7 @@ impl Gateway {
         let ask = Ask { key_id: &caller.key.id, workspace: &caller.workspace, limits, tokens, cost };
         let reservation = inner.limits.reserve(ask, clock::now()).map_err(GatewayError::Limit)?;
         let can_settle = upstream.name == OPENROUTER;
-        let estimate = (account::estimate(intent.body_bytes), can_settle);
+        let estimate = (account::estimate(intent.body_bytes) + u64::from(intent.memory_tokens), can_settle);
         let account = Account::open(row.clone(), Some(reservation), catalogue, inner.books(), estimate);
         Ok(Begun { upstream, model: upstream_model.to_owned(), account })
     }
@@ -333,7 +350,7 @@ fn row(caller: &Caller, intent: &Intent<'_>) -> Row {
         spent: Spent::NOTHING,
         generation_id: None,
         attempts: 0,
-        memory_tokens: 0,
+        memory_tokens: intent.memory_tokens,
         first_byte_us: None,
         took_us: 0,
         unsettled: false,
@@ -351,7 +368,7 @@ fn allowed(limits: &KeyLimits, model: &str) -> bool {
 /// The most tokens that a call can take, and what they cost; `None` where the price is not known.
 fn worst_case(catalogue: &Catalogue, model: &str, intent: &Intent<'_>) -> (u64, Option<Nanos>) {
     // A token has a byte at least, but hardly ever less than two.
-    let prompt_tokens = (intent.body_bytes as u64).div_ceil(2);
+    let prompt_tokens = (intent.body_bytes as u64).div_ceil(2) + u64::from(intent.memory_tokens);
     let most = intent.max_tokens.or_else(|| catalogue.get(model)?.max_completion_tokens);
     let completion_tokens = most.unwrap_or(ANSWER_TOKENS);
     let usage = Usage { prompt_tokens, completion_tokens, ..Usage::default() };

@@ -212,7 +212,11 @@ impl Run {
         match called {
             Ok(Reply::Whole(whole)) => answer_whole(whole, upstream, (account, writing), answer).await,
             Ok(Reply::Stream(stream)) => answer_stream(stream, upstream, (account, writing), answer).await,
-            Err(failure) => {
+            Err(mut failure) => {
+                // Our credentials are not the caller's: a 401 would send it looking for a mistake of its own.
+                if failure.kind == FailureKind::Refused && failure.status == 401 {
+                    failure.status = 502;
+                }
                 let mut tally = Tally::default();
                 let id = failure.headers.get("x-generation-id").and_then(|id| id.to_str().ok());
                 tally.generation_id = id.map(str::to_owned);
@@ -287,11 +291,9 @@ fn ending_of(end: End) -> (Ending, Option<&'static str>) {
 fn closing_of(failure: &Failure) -> Closing {
     let ending = match failure.kind {
         FailureKind::FirstByteTimeout | FailureKind::IdleTimeout | FailureKind::TotalTimeout => Ending::Timeout,
-        FailureKind::Cut => Ending::Cut,
+        FailureKind::Cut | FailureKind::TooLarge => Ending::Cut,
         FailureKind::BreakerOpen | FailureKind::Unsendable => Ending::Refused,
-        FailureKind::Connect | FailureKind::Refused | FailureKind::Malformed | FailureKind::TooLarge => {
-            Ending::UpstreamError
-        }
+        FailureKind::Connect | FailureKind::Refused | FailureKind::Malformed => Ending::UpstreamError,
     };
     let Failure { status, code, attempts, .. } = failure;
     Closing { ending, status: *status, code: Some((*code).to_owned()), attempts: *attempts }

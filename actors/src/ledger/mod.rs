@@ -23,6 +23,7 @@ use cmg_memory::codec;
 use cmg_snapshots::{AppendError, NewFrame, Store, WorkspaceNo, WriteError};
 use state::{Entry, State};
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The journal's name: no workspace can be called so.
@@ -33,12 +34,10 @@ const PART: u32 = 1;
 const LOOK: Duration = Duration::from_secs(30);
 /// Bytes of journal after which a snapshot is written.
 const SNAPSHOT_AFTER: u64 = 16 << 20;
-/// Entries that may wait in the mailbox.
-const QUEUE: usize = 8192;
 /// How long a posted entry waits for others: a sync for each took two thirds of a call's processor time.
 const LINGER: Duration = Duration::from_millis(25);
-/// Entries that are written together at most.
-const BATCH: usize = 256;
+/// Entries that are written together at most: half of what the journal's queue takes.
+const BATCH: usize = 2_000;
 /// When entries that could not be written are tried again, and how many wait for that at most.
 const RETRY: Duration = Duration::from_secs(1);
 const KEPT: usize = 100_000;
@@ -47,7 +46,12 @@ const KEPT: usize = 100_000;
 #[derive(Clone)]
 pub struct Ledger {
     address: Addr<LedgerActor>,
+    inbox: Inbox,
 }
+
+/// Entries that wait for others, in order. The first one wakes the actor, which takes them all a moment later: waking it
+/// for each would cost a change of threads a call.
+type Inbox = Arc<Mutex<Vec<Entry>>>;
 
 impl Ledger {
     /// Writes an entry; it is durable when this answers.
@@ -61,14 +65,12 @@ impl Ledger {
 
     /// Hands an entry over without waiting for the disk.
     pub fn post(&self, entry: Entry) {
-        match self.address.try_send(Post(entry)) {
-            Ok(()) => {}
-            // The sender waits for room instead of the row being lost; callers are bounded by the calls under way.
-            Err(SendError::Full(Post(entry))) => {
-                let address = self.address.clone();
-                actix_rt::spawn(async move { address.send(Post(entry)).await });
-            }
-            Err(SendError::Closed(_)) => tracing::error!("a row came after the ledger was closed"),
+        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        inbox.push(entry);
+        let first = inbox.len() == 1;
+        drop(inbox);
+        if first && self.address.try_send(Posted).is_err() {
+            tracing::debug!("the ledger is busy or stopping: its next look finds the row");
         }
     }
 
@@ -141,32 +143,33 @@ impl Found {
     /// Starts the one who writes it.
     pub(crate) fn start(self, home: &ArbiterHandle) -> Ledger {
         let Self { store, no, head, state } = self;
-        let address = LedgerActor::start_in_arbiter(home, move |context| {
-            context.set_mailbox_capacity(QUEUE);
-            LedgerActor {
-                store,
-                no,
-                next_seq: head + 1,
-                durable: head,
-                posted: Vec::new(),
-                lingering: false,
-                waiting: VecDeque::new(),
-                state,
-                busy: false,
-            }
+        let inbox = Inbox::default();
+        let posted = Arc::clone(&inbox);
+        let address = LedgerActor::start_in_arbiter(home, move |_| LedgerActor {
+            inbox: posted,
+            store,
+            no,
+            next_seq: head + 1,
+            durable: head,
+            posted: Vec::new(),
+            lingering: false,
+            waiting: VecDeque::new(),
+            state,
+            busy: false,
         });
-        Ledger { address }
+        Ledger { address, inbox }
     }
 }
 
 /// Owner of the ledger.
 struct LedgerActor {
+    inbox: Inbox,
     store: Store,
     no: WorkspaceNo,
     next_seq: u64,
     /// The last frame that the state holds.
     durable: u64,
-    /// Entries that wait for others, in order.
+    /// Entries that are written next, in order: those of the inbox, and those that could not be written.
     posted: Vec<Entry>,
     /// Whether they will be written soon.
     lingering: bool,
@@ -180,6 +183,7 @@ struct LedgerActor {
 impl LedgerActor {
     /// Hands everything posted to the journal; `None` when there was nothing. What cannot be written stays posted.
     fn enqueue(&mut self) -> Result<Option<(u64, cmg_snapshots::AppendTicket)>, MemoryError> {
+        self.take_inbox();
         if self.posted.is_empty() {
             return Ok(None);
         }
@@ -192,18 +196,23 @@ impl LedgerActor {
             other => other,
         };
         let ticket = ticket.map_err(MemoryError::from)?;
-        let entries = std::mem::take(&mut self.posted);
+        let entries: Vec<Entry> = self.posted.drain(..self.posted.len().min(BATCH)).collect();
         let last = self.next_seq + entries.len() as u64 - 1;
         self.next_seq = last + 1;
         self.waiting.push_back((last, entries, None));
         Ok(Some((last, ticket)))
     }
 
+    fn take_inbox(&mut self) {
+        self.posted.append(&mut self.inbox.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
     fn append(&self) -> Result<cmg_snapshots::AppendTicket, Refused> {
         let frame = |(seq, entry): (u64, &Entry)| {
             Ok(NewFrame { seq, thread_no: PART, payload: codec::encode(entry).map_err(|_| Refused::Encoding)? })
         };
-        let frames = (self.next_seq..).zip(&self.posted).map(frame).collect::<Result<_, Refused>>()?;
+        let frames =
+            (self.next_seq..).zip(self.posted.iter().take(BATCH)).map(frame).collect::<Result<_, Refused>>()?;
         Ok(self.store.append(self.no, frames)?)
     }
 
@@ -222,6 +231,9 @@ impl LedgerActor {
                     }
                 });
                 context.spawn(done);
+                if !self.posted.is_empty() {
+                    self.linger(LINGER, context);
+                }
             }
             Err(error) => {
                 tracing::error!(%error, waiting = self.posted.len(), "rows of the ledger wait to be written");
@@ -298,7 +310,10 @@ impl Actor for LedgerActor {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        context.run_interval(LOOK, |this, context| this.snapshot(context));
+        context.run_interval(LOOK, |this, context| {
+            this.write_posted(context);
+            this.snapshot(context);
+        });
     }
 }
 
@@ -320,25 +335,20 @@ impl From<Refused> for MemoryError {
     }
 }
 
-/// An entry to be written soon.
+/// Something lies in the inbox.
 #[derive(Message)]
 #[rtype(result = "()")]
-struct Post(Entry);
+struct Posted;
 
-impl Handler<Post> for LedgerActor {
+impl Handler<Posted> for LedgerActor {
     type Result = ();
 
-    fn handle(&mut self, Post(entry): Post, context: &mut Self::Context) {
-        self.posted.push(entry);
-        if self.posted.len() == BATCH {
-            self.write_posted(context);
-        } else {
-            self.linger(LINGER, context);
-        }
+    fn handle(&mut self, _: Posted, context: &mut Self::Context) {
+        self.linger(LINGER, context);
     }
 }
 
-/// An entry to be written now, with all that was posted before it.
+/// An entry to be written now, with what was posted before it.
 #[derive(Message)]
 #[rtype(result = "Result<(), MemoryError>")]
 struct Write(Entry);
@@ -347,7 +357,8 @@ impl Handler<Write> for LedgerActor {
     type Result = ResponseActFuture<Self, Result<(), MemoryError>>;
 
     fn handle(&mut self, Write(entry): Write, _: &mut Self::Context) -> Self::Result {
-        self.posted.push(entry);
+        // First of all, so that it is in the batch whose outcome is its own.
+        self.posted.insert(0, entry);
         self.write_now(true)
     }
 }
@@ -366,15 +377,15 @@ impl Handler<Flush> for LedgerActor {
 }
 
 impl LedgerActor {
-    /// Writes what was posted and answers when it is durable; on failure the last entry, if it is its sender's own, is
+    /// Writes what was posted and answers when it is durable; on failure the first entry, if it is its sender's own, is
     /// given up, and the others stay posted.
     fn write_now(&mut self, own: bool) -> ResponseActFuture<Self, Result<(), MemoryError>> {
         let (last, ticket) = match self.enqueue() {
             Ok(Some(queued)) => queued,
             Ok(None) => return Box::pin(fut::ok(())),
             Err(error) => {
-                if own {
-                    self.posted.pop();
+                if own && !self.posted.is_empty() {
+                    self.posted.remove(0);
                 }
                 return Box::pin(fut::err(error));
             }
@@ -384,7 +395,7 @@ impl LedgerActor {
                 this.settle(last, true);
             } else {
                 if own && let Some((_, entries, _)) = this.waiting.iter_mut().find(|(of, ..)| *of == last) {
-                    entries.pop();
+                    entries.remove(0);
                 }
                 this.take_back(last);
                 this.linger(RETRY, context);

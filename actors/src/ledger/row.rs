@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //!
-//! - There is one row for every request that asked for an upstream, whatever its end.
+//! - There is one row for every request that got past its key's rate and asked for an upstream, whatever its end.
 //! - A row holds figures and names, never a text of a prompt or an answer.
 
 use cmg_gateway::money::Nanos;

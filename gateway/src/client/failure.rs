@@ -41,7 +41,7 @@ pub struct Failure {
     pub kind: FailureKind,
     /// The status for the client.
     pub status: u16,
-    /// Our name for it, such as `upstream_timeout_first_byte`.
+    /// Our public name for it, such as `upstream_first_byte_timeout`.
     pub code: &'static str,
     /// OpenRouter's name for it, or the upstream's own.
     pub error_type: String,
@@ -74,14 +74,13 @@ impl Failure {
 
     pub(super) fn breaker_open(name: &str, wait: Duration) -> Self {
         let message = format!("{name} has failed repeatedly for this model and is left alone for a while");
-        let failure =
-            Self::new(FailureKind::BreakerOpen, 503, "upstream_breaker_open", "provider_unavailable", message);
+        let failure = Self::new(FailureKind::BreakerOpen, 503, "upstream_resting", "provider_unavailable", message);
         Self { retry_after: Some(wait), ..failure }
     }
 
     pub(super) fn unsendable(name: &str) -> Self {
         let message = format!("this path cannot be asked of {name}");
-        Self::new(FailureKind::Unsendable, 400, "upstream_request_invalid", "invalid_request", message)
+        Self::new(FailureKind::Unsendable, 400, "invalid_value", "invalid_request", message)
     }
 }
 
@@ -110,7 +109,7 @@ impl Failed {
             return Self::new(failure, Phase::BeforeFirstByte, Cause::Transport, HeaderMap::new());
         }
         let (status, code, error_type) = if error.is_timeout() {
-            (504, "upstream_timeout_connect", "timeout")
+            (502, "upstream_unreachable", "timeout")
         } else {
             (502, "upstream_unreachable", "provider_unavailable")
         };
@@ -193,10 +192,10 @@ impl Failed {
 fn timeout(name: &str, kind: FailureKind) -> Failure {
     let (code, message) = match kind {
         FailureKind::FirstByteTimeout => {
-            ("upstream_timeout_first_byte", format!("{name} did not begin to answer in time"))
+            ("upstream_first_byte_timeout", format!("{name} did not begin to answer in time"))
         }
-        FailureKind::IdleTimeout => ("upstream_timeout_idle", format!("{name} fell silent within its answer")),
-        _ => ("upstream_timeout_total", format!("{name} did not answer within the time of the whole call")),
+        FailureKind::IdleTimeout => ("upstream_idle_timeout", format!("{name} fell silent within its answer")),
+        _ => ("upstream_total_timeout", format!("{name} did not answer within the time of the whole call")),
     };
     Failure::new(kind, 504, code, "timeout", message)
 }

@@ -54,7 +54,7 @@ pub(super) fn of_request(call: &Call) -> HeaderMap {
         headers.insert(AUTHORIZATION, bearer);
     }
     for (name, value) in &call.upstream.extra {
-        headers.insert(name.clone(), value.clone());
+        headers.entry(name).or_insert_with(|| value.clone());
     }
     headers
 }

@@ -392,7 +392,7 @@ impl Stream {
     /// What the end without a `[DONE]` is: all was said before it, or not.
     fn or_complete(&self, end: End) -> End {
         let complete = match self.kind {
-            ChunkKind::Chat => self.tally.finish_reason.is_some() && self.tally.usage.is_some(),
+            ChunkKind::Chat => self.tally.finish_reason.is_some(),
             ChunkKind::Other => self.tally.last_event,
         };
         if complete { self.ending() } else { end }

@@ -1,7 +1,7 @@
 //! `/v1/chat/completions` and the other routes that an upstream answers: bytes in, bytes out, and an account of it.
 //!
 //! ```text
-//! body → memory's field off → limits, lists, account → recall into the messages → upstream
+//! body → memory's field off → recall into the messages → limits, lists, account → upstream
 //!      → the answer as it comes, ours in headers → the row, the exchange into memory
 //! ```
 //!
@@ -21,7 +21,6 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
-use cmg_actors::gateway::account::Account;
 use cmg_actors::gateway::memory::{self, Prepared, Wish};
 use cmg_actors::gateway::{Answer, Intent, PoolError, Written};
 use cmg_gateway::body::Body;
@@ -103,6 +102,18 @@ pub async fn images(caller: Writer, raw: Raw, app: Data<App>, request: HttpReque
     relay(&caller, raw, &app, &request).await
 }
 
+/// Images of a text, where `OpenAI`'s clients look for them.
+#[utoipa::path(post, path = "/v1/images/generations", tag = "gateway", request_body = CallBody,
+    responses((status = 200, description = "The upstream's answer.", body = serde_json::Value)))]
+pub async fn generations(
+    caller: Writer,
+    raw: Raw,
+    app: Data<App>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    relay(&caller, raw, &app, &request).await
+}
+
 /// Speech of a text.
 #[utoipa::path(post, path = "/v1/audio/speech", tag = "gateway", request_body = CallBody,
     responses((status = 200, description = "The upstream's answer.", body = serde_json::Value)))]
@@ -149,23 +160,25 @@ pub(super) async fn relay(
             Begun::Fresh(slot) => Some(slot),
         }
     };
-    let model = chat::model(&body)?;
+    let (model, fallbacks) = (chat::model(&body)?, chat::fallbacks(&body)?);
+    let mut prepared = recall(caller, app, request, wish.as_ref(), &mut body).await;
     let intent = Intent {
         request_id: &id,
         route: request.path(),
         model: model.as_deref(),
+        fallbacks: &fallbacks,
         streamed,
         body_bytes: raw.0.len(),
+        memory_tokens: prepared.tokens,
         max_tokens: chat::max_tokens(&body),
     };
     let gateway = caller.directory.gateway();
     let admitted = gateway.begin(&caller.known, &intent);
     rate_headers::note_tokens(request, gateway.tokens(&caller.key.id, &caller.key.limits));
-    let mut admitted = admitted?;
+    let admitted = admitted?;
     if model.as_ref() != Some(&admitted.model) {
         body.set_str("model", &admitted.model);
     }
-    let mut prepared = recall(caller, app, request, wish.as_ref(), &mut body, &mut admitted.account).await;
     let call = Call {
         upstream: admitted.upstream,
         method: http::Method::POST,
@@ -202,16 +215,13 @@ async fn recall(
     request: &HttpRequest,
     wish: Option<&Wish>,
     body: &mut Body,
-    account: &mut Account,
 ) -> Prepared {
     let Some(wish) = wish else { return Prepared::default() };
     if request.path() != CHAT {
         return Prepared { problem: Some("only_chat_completions"), ..Prepared::default() };
     }
     let min_score = app.config.memory.min_score;
-    let prepared = memory::prepare(&caller.directory, &caller.workspace, wish, min_score, body).await;
-    account.add_memory(prepared.tokens);
-    prepared
+    memory::prepare(&caller.directory, &caller.workspace, wish, min_score, body).await
 }
 
 /// The upstream's answer, with what we have to say in headers.
@@ -222,7 +232,7 @@ async fn answered(answer: Answer, prepared: &Prepared, begun: Instant, slot: Opt
             let mut response = HttpResponse::build(status(code));
             upstream::take_over(&mut response, &headers);
             mark(&mut response, prepared, written.as_ref(), begun.elapsed(), took);
-            if let Some(slot) = slot {
+            if let Some(slot) = slot.filter(|_| is_json(&headers)) {
                 slot.keep(&body).await;
             }
             response.body(body)
@@ -235,6 +245,12 @@ async fn answered(answer: Answer, prepared: &Prepared, begun: Instant, slot: Opt
             response.streaming(pieces(frames))
         }
     }
+}
+
+/// What is repeated for an idempotency key is JSON.
+fn is_json(headers: &http::HeaderMap) -> bool {
+    let kind = headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    kind.starts_with("application/json")
 }
 
 /// The frames as a body; when it is dropped, so is the call.

@@ -5,10 +5,13 @@ use crate::http::app::App;
 use crate::http::body::Raw;
 use crate::http::caller::Writer;
 use crate::http::error::ApiError;
+use crate::http::idempotency::{self, Begun};
+use crate::http::wire;
 use crate::http::wire::embedding::{EmbeddingsBody, answer};
-use crate::http::wire::json;
+use actix_web::http::header::ContentType;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
+use cmg_actors::gateway::GatewayError;
 
 /// Vectors of texts.
 #[utoipa::path(post, path = "/v1/embeddings", tag = "gateway", request_body = EmbeddingsBody,
@@ -21,9 +24,19 @@ pub async fn embeddings(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let embedder = caller.directory.embedder();
-    let named = crate::http::wire::chat::model(&crate::http::wire::chat::read(&raw.0)?)?;
-    if named.as_deref() == Some(embedder.id()) {
-        return json(&answer(&raw.json::<EmbeddingsBody>()?, embedder)?);
+    let (gateway, limits) = (caller.directory.gateway(), &caller.key.limits);
+    let named = wire::chat::model(&wire::chat::read(&raw.0)?)?;
+    if named.as_deref().map(|name| gateway.resolve(name)) != Some(embedder.id()) {
+        return chat::relay(&caller, raw, &app, &request).await;
     }
-    chat::relay(&caller, raw, &app, &request).await
+    if !gateway.allows(limits, embedder.id()) {
+        return Err(GatewayError::ModelNotAllowed(embedder.id().to_owned()).into());
+    }
+    let slot = match idempotency::begin(&app, &caller.workspace, &request, &raw.0)? {
+        Begun::Replayed(answer) => return Ok(answer),
+        Begun::Fresh(slot) => slot,
+    };
+    let body = wire::bytes(&answer(&raw.json::<EmbeddingsBody>()?, embedder)?)?;
+    slot.keep(&body).await;
+    Ok(HttpResponse::Ok().content_type(ContentType::json()).body(body))
 }

@@ -43,10 +43,7 @@ pub struct FetchAnswer {
     params(("offset" = Option<u32>, Query, description = "Models to leave out at the beginning"), ("limit" = Option<u32>, Query, description = "1 to 1000; all when left out")),
     responses((status = 200, description = "The models.", body = ModelsAnswer)))]
 pub async fn list(caller: Reader, request: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let query = Query::read(
-        request.query_string(),
-        &["offset", "limit", "output_modalities", "supported_parameters", "category"],
-    )?;
+    let query = Query::read(request.query_string(), &["offset", "limit"])?;
     let number = |name: &str, least: u64, most: u64| match query.get(name) {
         None => Ok(None),
         Some(text) => {
@@ -58,7 +55,7 @@ pub async fn list(caller: Reader, request: HttpRequest) -> Result<HttpResponse, 
     };
     let (offset, limit) = (number("offset", 0, u64::from(u32::MAX))?.unwrap_or(0), number("limit", 1, LARGEST_LIMIT)?);
     let catalogue = caller.directory.gateway().catalogue();
-    let own = own(&caller.directory.embedder().id().to_owned());
+    let own = own(caller.directory.embedder().id());
     let all = own.iter().map(|raw| &**raw).chain(catalogue.list(0, usize::MAX).iter().map(|model| &*model.raw));
     let total_count = own.len() + catalogue.len();
     json(&ModelsAnswer {

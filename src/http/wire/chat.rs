@@ -62,8 +62,8 @@ pub fn wish(body: &mut Body, headers: &HeaderMap, default_budget: usize) -> Resu
     let modes = [("memory.mode", field.mode), (MODE, header(MODE))];
     let mut mode = None;
     for (param, name) in modes.into_iter().filter_map(|(param, name)| Some((param, name?))) {
-        let named =
-            Mode::parse(&name).map_err(|()| check::one_of(param, ["read", "write", "readwrite", "off"].into_iter()))?;
+        let named = Mode::parse(&name)
+            .ok_or_else(|| check::one_of(param, ["read", "write", "readwrite", "off"].into_iter()))?;
         let Some(named) = named else { return Ok(None) };
         mode = mode.or(Some(named));
     }
@@ -82,10 +82,12 @@ pub fn wish(body: &mut Body, headers: &HeaderMap, default_budget: usize) -> Resu
         Some(text) => Some(text.parse().map_err(|_| ApiError::invalid_value(BUDGET, "a number of tokens is needed"))?),
         None => None,
     };
-    let budget = field.token_budget.or(told);
-    if let Some(budget) = budget {
-        check::within("memory.token_budget", budget.into(), 1, LARGEST_BUDGET)?;
+    let budgets = [("memory.token_budget", field.token_budget), (BUDGET, told)];
+    let budget = budgets.into_iter().find_map(|(param, budget)| Some((param, budget?)));
+    if let Some((param, budget)) = budget {
+        check::within(param, budget.into(), 1, LARGEST_BUDGET)?;
     }
+    let budget = budget.map(|(_, budget)| budget);
     let default_budget = u32::try_from(default_budget).unwrap_or(u32::MAX);
     let mode = mode.unwrap_or(Mode::ReadWrite);
     Ok(Some(Wish { thread, mode, token_budget: budget.unwrap_or(default_budget) }))
@@ -99,7 +101,22 @@ pub fn wish(body: &mut Body, headers: &HeaderMap, default_budget: usize) -> Resu
 pub fn model(body: &Body) -> Result<Option<String>, ApiError> {
     let named = body.raw("model").filter(|raw| raw.get() != "null");
     let text = named.map(|_| body.str("model").ok_or_else(|| ApiError::invalid_value("model", "`model` is a text")));
-    Ok(text.transpose()?.map(|text| text.into_owned()))
+    let text = text.transpose()?.map(|text| text.into_owned());
+    check::optional_name("model", text.as_ref())?;
+    Ok(text)
+}
+
+/// The models that the upstream may fall back to.
+///
+/// # Errors
+///
+/// 400 for what is no list of names.
+pub fn fallbacks(body: &Body) -> Result<Vec<String>, ApiError> {
+    let Some(raw) = body.raw("models").filter(|raw| raw.get() != "null") else { return Ok(Vec::new()) };
+    let wrong = |_| ApiError::invalid_value("models", "`models` is a list of names of models");
+    let names: Vec<String> = serde_json::from_str(raw.get()).map_err(wrong)?;
+    names.iter().try_for_each(|name| check::name("models", name))?;
+    Ok(names)
 }
 
 /// The most tokens that the answer may have, where the body says so.

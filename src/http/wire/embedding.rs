@@ -33,6 +33,8 @@ pub enum Input {
     One(String),
     /// Many.
     Many(Vec<String>),
+    /// Anything else, which upstreams may understand.
+    Other(serde_json::Value),
 }
 
 /// The vectors.
@@ -82,6 +84,12 @@ pub fn answer(body: &EmbeddingsBody, embedder: &dyn Embedder) -> Result<Embeddin
     let texts: &[String] = match &body.input {
         Input::One(text) => std::slice::from_ref(text),
         Input::Many(texts) => texts,
+        Input::Other(_) => {
+            return Err(ApiError::invalid_value(
+                "input",
+                "the built-in embedder takes a text or a list of texts, and no token ids",
+            ));
+        }
     };
     if texts.is_empty() || texts.len() > MOST_INPUTS {
         return Err(ApiError::invalid_value("input", format!("`input` has 1 to {MOST_INPUTS} texts")));

@@ -76,8 +76,8 @@ pub fn range(query: &Query) -> Result<(Timestamp, Timestamp), ApiError> {
         query.get(name).map(parse).transpose()
     };
     let now = clock::now();
-    let to = instant("to")?.unwrap_or(Timestamp(now.0.saturating_add(1)));
-    Ok((instant("from")?.unwrap_or(Timestamp(now.0.saturating_sub(DEFAULT_DAYS * DAY))), to))
+    let to = instant("to")?.unwrap_or_else(|| Timestamp(now.0.saturating_add(1)));
+    Ok((instant("from")?.unwrap_or_else(|| Timestamp(now.0.saturating_sub(DEFAULT_DAYS * DAY))), to))
 }
 
 /// Sums, and all of them together.

@@ -130,6 +130,10 @@ fn lists_and_default_models_of_a_key_hold() {
     assert_eq!(pair.upstream.last().unwrap().json()["model"], "standin/ok");
     client.post("/v1/chat/completions", &ask("standin/echo", false)).refused(403, "model_not_allowed");
     client.post("/v1/responses", &json!({"model": "standin/echo", "input": "x"})).refused(403, "model_not_allowed");
+    let fallback = json!({"model": "standin/ok", "models": ["standin/ok", "standin/echo"], "messages": []});
+    client.post("/v1/chat/completions", &fallback).refused(403, "model_not_allowed");
+    let long = json!({"model": "m".repeat(10_000), "messages": []});
+    client.post("/v1/chat/completions", &long).refused(400, "invalid_value");
 }
 
 #[test]

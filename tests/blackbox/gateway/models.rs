@@ -69,12 +69,31 @@ fn the_built_in_embedder_answers_without_an_upstream() {
     assert!(packed.done()["data"][0]["embedding"].is_string());
     for (body, param) in [
         (json!({"model": "static-minilm-256", "input": []}), "input"),
+        (json!({"model": "static-minilm-256", "input": [[1, 2, 3]]}), "input"),
         (json!({"model": "static-minilm-256", "input": "x", "dimensions": 8}), "dimensions"),
         (json!({"model": "static-minilm-256", "input": "x", "encoding_format": "hex"}), "encoding_format"),
     ] {
         let error = server.client().post("/v1/embeddings", &body).refused(400, "invalid_value");
         assert_eq!(error["param"], param);
     }
+}
+
+#[test]
+fn the_built_in_embedder_repeats_its_answer_and_obeys_the_keys_lists() {
+    let server = Server::start_with(&[("MODEL_ALIASES", "small=static-minilm-256")]);
+    let send = |text: &str| {
+        let request = server.client().request("POST", "/v1/embeddings").header("idempotency-key", "e1");
+        Client::send(request.json(&json!({"model": "small", "input": text})))
+    };
+
+    let (first, again, other) = (send("a cat"), send("a cat"), send("a dog"));
+
+    first.done();
+    assert_eq!((again.body.clone(), again.header("idempotent-replayed")), (first.body.clone(), Some("true")));
+    other.refused(409, "idempotency_mismatch");
+    let key = server.new_key(&json!({"workspace_id": "w", "name": "n", "model_allowlist": ["a/*"]}));
+    let client = server.with_key(key["key"].as_str().unwrap());
+    client.post("/v1/embeddings", &json!({"model": "small", "input": "x"})).refused(403, "model_not_allowed");
 }
 
 #[test]

@@ -129,6 +129,45 @@ fn headers_pass_that_openrouter_knows_and_secrets_do_not() {
 }
 
 #[test]
+fn the_apps_name_stands_where_a_caller_sends_none() {
+    let pair = Pair::with(&[("APP_TITLE", "Ours")]);
+
+    pair.chat("standin/ok").done();
+    let named = pair.client().request("POST", "/v1/chat/completions").header("x-openrouter-title", "Theirs");
+    Client::send(named.json(&ask("standin/ok", false))).done();
+
+    let titles: Vec<_> = pair
+        .upstream
+        .requests()
+        .iter()
+        .filter_map(|seen| seen.header("x-openrouter-title").map(str::to_owned))
+        .collect();
+    assert!(titles.ends_with(&["Ours".to_owned(), "Theirs".to_owned()]), "{titles:?}");
+}
+
+#[test]
+fn the_metrics_show_what_the_gateway_does() {
+    let pair = Pair::start();
+    pair.chat("standin/ok").done();
+    pair.chat("standin/400");
+    pair.rows("standin/400", 1);
+
+    let text = pair.server.anonymous().get("/metrics").text();
+
+    for wanted in [
+        "gateway_overhead_seconds_count 1",
+        "gateway_calls_total{code=\"\",ending=\"ok\"} 1",
+        "gateway_calls_total{code=\"upstream_error\",ending=\"upstream_error\"} 1",
+        "gateway_breaker_state{model=\"openrouter/standin/ok\"} 0",
+        "cmg_http_request_duration_seconds_count{method=\"POST\",route=\"/v1/chat/completions\",status=\"2xx\"} 1",
+    ] {
+        assert!(text.contains(wanted), "{wanted} in\n{text}");
+    }
+    let off = Server::start_with(&[("METRICS_ENABLED", "false")]);
+    off.anonymous().get("/metrics").refused(404, "not_found");
+}
+
+#[test]
 fn other_routes_pass_under_the_same_gate() {
     let pair = Pair::start();
     for (path, at) in [
