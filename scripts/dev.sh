@@ -134,7 +134,10 @@ Context Memory Gateway answers at $url (process $(running_pid), log: ./scripts/d
 
   API key     $key
   API docs    $url/docs
+  Metrics     $url/metrics
   Admin API   $url/admin/api/keys   (Authorization: Bearer <ADMIN_TOKEN in $ENV_FILE>)
+
+Any OpenAI client: base URL $url/v1 and this key (set OPENROUTER_API_KEY before the start; docs/gateway.md).
 
 Remember something, then ask for it:
 

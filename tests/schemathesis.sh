@@ -25,7 +25,7 @@ fi
 
 bin=${CMG_BIN:-}
 if [[ -z $bin ]]; then
-  cargo build --locked --bin cmg
+  cargo build --locked --workspace --bins
   bin=${CARGO_TARGET_DIR:-target}/debug/cmg
 fi
 bin=$(realpath "$bin")

@@ -49,7 +49,7 @@ is_new_enough "$node" || fail "Node $LEAST_NODE or newer is needed: install it, 
 
 cmg=${CMG_BIN:-} standin=${STANDIN_BIN:-}
 if [[ -z $cmg || -z $standin ]]; then
-  cargo build --locked --bins --package cmg --package cmg-standin
+  cargo build --locked --workspace --bins
   cmg=${cmg:-${CARGO_TARGET_DIR:-target}/debug/cmg} standin=${standin:-${CARGO_TARGET_DIR:-target}/debug/cmg-standin}
 fi
 cmg=$(realpath "$cmg") standin=$(realpath "$standin")

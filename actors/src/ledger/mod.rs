@@ -173,8 +173,8 @@ struct LedgerActor {
     posted: Vec<Entry>,
     /// Whether they will be written soon.
     lingering: bool,
-    /// Batches on their way to the disk, in order: their last frames, and what became of them.
-    waiting: VecDeque<(u64, Vec<Entry>, Option<bool>)>,
+    /// Batches on their way to the disk, in order: their last frames, and whether they are there.
+    waiting: VecDeque<(u64, Vec<Entry>, bool)>,
     state: State,
     /// Whether a snapshot is being written.
     busy: bool,
@@ -199,7 +199,7 @@ impl LedgerActor {
         let entries: Vec<Entry> = self.posted.drain(..self.posted.len().min(BATCH)).collect();
         let last = self.next_seq + entries.len() as u64 - 1;
         self.next_seq = last + 1;
-        self.waiting.push_back((last, entries, None));
+        self.waiting.push_back((last, entries, false));
         Ok(Some((last, ticket)))
     }
 
@@ -227,7 +227,7 @@ impl LedgerActor {
                         this.take_back(last);
                         this.linger(RETRY, context);
                     } else {
-                        this.settle(last, true);
+                        this.settle(last);
                     }
                 });
                 context.spawn(done);
@@ -268,16 +268,14 @@ impl LedgerActor {
         }
     }
 
-    /// Notes what became of a batch, and takes in, in order, what is durable.
-    fn settle(&mut self, last: u64, durable: bool) {
-        if let Some((.., outcome)) = self.waiting.iter_mut().find(|(of, _, outcome)| *of == last && outcome.is_none()) {
-            *outcome = Some(durable);
+    /// Notes that a batch is on the disk, and takes in, in order, what is.
+    fn settle(&mut self, last: u64) {
+        if let Some((.., durable)) = self.waiting.iter_mut().find(|(of, ..)| *of == last) {
+            *durable = true;
         }
-        while let Some((last, entries, outcome)) = self.waiting.pop_front_if(|(.., outcome)| outcome.is_some()) {
-            if outcome == Some(true) {
-                entries.into_iter().for_each(|entry| self.state.apply(entry));
-                self.durable = last;
-            }
+        while let Some((last, entries, _)) = self.waiting.pop_front_if(|(.., durable)| *durable) {
+            entries.into_iter().for_each(|entry| self.state.apply(entry));
+            self.durable = last;
         }
     }
 
@@ -392,7 +390,7 @@ impl LedgerActor {
         };
         Box::pin(ticket.into_actor(self).map(move |outcome, this, context| {
             if outcome.is_ok() {
-                this.settle(last, true);
+                this.settle(last);
             } else {
                 if own && let Some((_, entries, _)) = this.waiting.iter_mut().find(|(of, ..)| *of == last) {
                     entries.remove(0);

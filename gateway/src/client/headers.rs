@@ -171,7 +171,7 @@ mod tests {
             (&sent["authorization"], &sent["accept-encoding"]),
             (&"Bearer sk-1".parse().unwrap(), &"identity".parse().unwrap())
         );
-        assert_eq!(sent["x-title"], "ours");
+        assert_eq!(sent["x-title"], "theirs", "ours stands where the client sends none");
         assert!(!format!("{sent:?}").contains("sk-1"));
     }
 

@@ -222,6 +222,6 @@ fn without_a_key_memory_works_and_the_gateway_says_what_to_set() {
 
     let error = refused.refused(503, "upstream_not_configured");
     assert!(error["message"].as_str().unwrap().contains("OPENROUTER_API_KEY"), "{error}");
-    server.client().ingest("t", json!({"chat": "User: we use Postgres"}));
-    assert!(!server.client().find("t", "Which database?").is_empty());
+    server.client().ingest("t", json!({"chat": "User: The database that we use is Postgres."}));
+    assert!(!server.client().find("t", "Which database do we use?").is_empty());
 }
