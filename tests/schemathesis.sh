@@ -2,7 +2,8 @@
 # Schemathesis against a real server: no 5xx, and no answer that /openapi.json does not describe.
 #
 # Starts the server on a free port and an empty folder, sends it generated requests (the same ones each time), and ends it.
-# Two rounds: the routes of API keys with an API key, the admin API with the admin token. CMG_BIN names another binary.
+# Two rounds: the routes of API keys with an API key, the admin API with the admin token. A stand-in is the upstream of the
+# gateway's routes. CMG_BIN and STANDIN_BIN name other binaries.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 repo=$PWD
@@ -23,15 +24,15 @@ if [[ "$("$st" --version 2>/dev/null || true)" != *"version $VERSION" ]]; then
   "$repo/.dev/venv/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$VERSION"
 fi
 
-bin=${CMG_BIN:-}
-if [[ -z $bin ]]; then
+bin=${CMG_BIN:-} standin=${STANDIN_BIN:-}
+if [[ -z $bin || -z $standin ]]; then
   cargo build --locked --workspace --bins
-  bin=${CARGO_TARGET_DIR:-target}/debug/cmg
+  bin=${bin:-${CARGO_TARGET_DIR:-target}/debug/cmg} standin=${standin:-${CARGO_TARGET_DIR:-target}/debug/cmg-standin}
 fi
-bin=$(realpath "$bin")
+bin=$(realpath "$bin") standin=$(realpath "$standin")
 
 folder=$(mktemp -d)
-pid=
+pid='' standin_pid=''
 # shellcheck disable=SC2329 # the trap calls it
 finish() {
   local outcome=$?
@@ -39,6 +40,7 @@ finish() {
     kill -TERM "$pid" 2>/dev/null || true
     wait "$pid" 2>/dev/null || true
   fi
+  [[ -z $standin_pid ]] || kill "$standin_pid" 2>/dev/null || true
   if ((outcome != 0)); then
     say "--- the server's last lines"
     tail -n 30 "$folder/log" 2>/dev/null || true
@@ -48,7 +50,15 @@ finish() {
 trap finish EXIT
 
 cd "$folder" # whatever the tools leave behind goes with it
-env ENVIRONMENT=test SERVER_HOST=127.0.0.1 SERVER_PORT=0 DATABASE_URL="sled:$folder/data" RATE_LIMIT_REQUESTS=0 \
+"$standin" >upstream 2>&1 &
+standin_pid=$!
+for ((tick = 0; tick < START_SECONDS * 5; tick++)); do
+  upstream=$(grep -o 'http://[^ ]*' upstream || true)
+  if [[ -n $upstream ]]; then break; fi
+  sleep 0.2
+done
+[[ -n $upstream ]] || fail "the stand-in did not say where it is"
+env OPENROUTER_API_BASE="$upstream" OPENROUTER_API_KEY=schemathesis ENVIRONMENT=test SERVER_HOST=127.0.0.1 SERVER_PORT=0 DATABASE_URL="sled:$folder/data" RATE_LIMIT_REQUESTS=0 \
   BOOTSTRAP_API_KEY=$API_KEY ADMIN_TOKEN=$ADMIN_TOKEN CMG_PORT_FILE="$folder/port" "$bin" serve >"$folder/log" 2>&1 &
 pid=$!
 

@@ -71,7 +71,7 @@ pub const fn verdict(phase: Phase, cause: Cause, retryable: Option<bool>) -> Ver
 /// How long to wait after so many attempts (the first is 1): the upstream's own word where it gave one,
 /// otherwise a random part (`random` is any number) of 200 ms doubled for each attempt, at most 5 s.
 /// `None` when that reaches the deadline, which is `left` away, or when the upstream asks for more than
-/// [`PATIENCE`]: then its word is for the client, who knows whether it can wait.
+/// ten seconds: then its word is for the client, who knows whether it can wait.
 #[must_use]
 pub fn delay(attempt: u32, retry_after: Option<Duration>, random: u64, left: Duration) -> Option<Duration> {
     let wait = match retry_after {

@@ -1,7 +1,7 @@
 //! Idempotency keys: the same request under the same key gets the same answer for 24 hours.
 //!
-//! At most [`MOST`] answers of [`MOST_BYTES`] bytes together are kept, the oldest going first. Each is in the ledger
-//! before it is given, and so survives a restart. One over [`LARGEST`] bytes is not kept: its request is done again.
+//! At most [`MOST`] answers of `MOST_BYTES` bytes together are kept, the oldest going first. Each is in the ledger
+//! before it is given, and so survives a restart. One over `LARGEST` bytes is not kept: its request is done again.
 //!
 //! # Invariants
 //!

@@ -11,8 +11,9 @@ use crate::http::routes::{
     chat, docs, embeddings, expand, feedback, health, ingest, items, keys, models, recall, threads, transfer, usage,
     workingset,
 };
+use crate::http::upstream::{UpstreamErrorBody, UpstreamErrorFields};
 use crate::http::wire;
-use crate::http::{ROUTES, metrics};
+use crate::http::{ROUTES, UPSTREAM_PATHS, metrics};
 use actix_web::web::Bytes;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -38,7 +39,7 @@ pub static JSON: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(Api::openapi().t
         items::read, items::change, items::erase, keys::list, keys::create, keys::change, keys::revoke, keys::rotate,
         health::alive, health::ready, health::health, health::detailed, metrics::metrics, docs::description, docs::page, docs::asset,
     ),
-    components(schemas(ErrorBody, ErrorFields, wire::materials::MessageBody, wire::materials::TextBody)),
+    components(schemas(ErrorBody, ErrorFields, UpstreamErrorBody, UpstreamErrorFields, wire::materials::MessageBody, wire::materials::TextBody)),
     modifiers(&Common),
 )]
 struct Api;
@@ -82,9 +83,10 @@ fn complete(operation: &mut Operation, path: &str, policy: &str) {
     };
     operation.security =
         Some(scheme.map(|name| SecurityRequirement::new::<_, [&str; 0], &str>(name, [])).into_iter().collect());
+    let body = if UPSTREAM_PATHS.contains(&path) { "UpstreamErrorBody" } else { "ErrorBody" };
     for status in statuses(path, policy, operation.request_body.is_some()) {
         let codes: Vec<&str> = CODES.iter().filter(|(_, of, _)| *of == status).map(|(code, ..)| *code).collect();
-        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorBody"))).build();
+        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(body))).build();
         let response =
             ResponseBuilder::new().description(codes.join(", ")).content("application/json", content).build();
         operation.responses.responses.insert(status.to_string(), response.into());
@@ -100,7 +102,7 @@ fn statuses(path: &str, policy: &str, has_body: bool) -> BTreeSet<u16> {
     if matches!(policy, "Reader" | "Writer") {
         all.insert(429);
     }
-    if crate::http::UPSTREAM_PATHS.contains(&path) {
+    if UPSTREAM_PATHS.contains(&path) {
         all.extend([402, 408, 422, 502]);
     }
     if path == "/admin/models/fetch" {

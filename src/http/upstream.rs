@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //!
-//! - Of a caller's headers only those on [`PASSED`] go to the upstream: never its key, its cookies, its address.
+//! - Of a caller's headers only those on `PASSED` go to the upstream: never its key, its cookies, its address.
 //! - An error of an upstream keeps its own fields, and has ours beside them; its credentials never come out.
 
 use crate::http::error::{ApiError, whole_seconds};
@@ -14,6 +14,34 @@ use cmg_actors::gateway::{GatewayError, PoolError};
 use cmg_gateway::client::Failure;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
+use utoipa::ToSchema;
+
+/// The body of an error on a route of an upstream: our own, or the upstream's with our fields beside its.
+#[derive(Debug, ToSchema)]
+pub struct UpstreamErrorBody {
+    /// What went wrong.
+    pub error: UpstreamErrorFields,
+}
+
+/// What went wrong at an upstream, in its own fields and in ours.
+#[derive(Debug, ToSchema)]
+pub struct UpstreamErrorFields {
+    /// What went wrong, for people.
+    pub message: String,
+    /// The family of the error.
+    #[schema(rename = "type")]
+    pub kind: String,
+    /// The upstream's own code, a number or a text; ours where it gave none.
+    pub code: Value,
+    /// The field that is wrong, where one is named.
+    pub param: Value,
+    /// Our code, whatever the upstream's is.
+    pub gateway_code: Option<String>,
+    /// What the upstream said beside it, and how many attempts were made.
+    pub metadata: Option<Value>,
+    /// The id of the request.
+    pub request_id: Option<String>,
+}
 
 /// Headers of a caller that go to the upstream, by their beginnings.
 const PASSED: [&str; 8] = [

@@ -4,7 +4,7 @@
 //!
 //! # Promise
 //!
-//! What [`Ledger::write`] answered survives `kill -9`. What [`Ledger::post`] took waits [`LINGER`] for others to share a
+//! What [`Ledger::write`] answered survives `kill -9`. What [`Ledger::post`] took waits a moment (`LINGER`) for others to share a
 //! sync with: a crash may lose the rows of the last moment, never one that a list has shown. Where the disk has no room,
 //! rows wait for some.
 //!
