@@ -6,7 +6,7 @@
 //!
 //! # Promise
 //!
-//! The counts are the reference's (`tests/tokens.rs` compares), but for one word of more than [`LONGEST_PIECE`] bytes
+//! The counts are the reference's (`tests/tokens.rs` compares), but for one word of more than 64 KiB
 //! without a space, which is counted in parts.
 
 use regex::Regex;
